@@ -10,6 +10,7 @@ WarmfrontError
 |   |-- MethodNotAllowed        405
 |   |-- RequestTimeout          408  the client was too slow to send
 |   |-- Conflict                409
+|   |-- Gone                    410  a watch asked for changes that are no longer known
 |   |-- BodyTooLarge            413
 |   |-- UnsupportedMediaType    415
 |   |-- Unprocessable           422  understood, but impossible to act on
@@ -102,6 +103,13 @@ class Conflict(RequestError):
 
     status = 409
     title = "Conflict"
+
+
+class Gone(RequestError):
+    """The changes asked for are no longer known; list again."""
+
+    status = 410
+    title = "Gone"
 
 
 class BodyTooLarge(RequestError):
