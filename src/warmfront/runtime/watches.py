@@ -102,8 +102,7 @@ class Watches:
         return stop
 
     def publish(self, events: Iterable[Event]) -> None:
-        """Remember the events and tell the watchers, unless a call further up the stack is doing so
-        already."""
+        """Remember the events and tell the watchers, unless a caller up the stack is doing so already."""
         for event in events:
             if len(self._history) == HISTORY:
                 self._forgotten = self._history[0].version
