@@ -147,15 +147,18 @@ class Catalogue:
         if service is None:
             if name in self._emitted:
                 gone = self._emitted.pop(name)
+                self._starting.pop(gone.variant.revision, None)
                 self._emit(Observation(variant=gone.variant, gone=True))
             return
         name = service["metadata"]["name"]
         try:
             observation = self._observe(service)
         except InvalidRequest as error:
-            self._fault_of_variant(name, str(error))
-            return
-        if self._emitted.get(name) != observation:
+            observation = _unusable(service, str(error))
+        before = self._emitted.get(name)
+        if before != observation:
+            if before and before.variant.revision != observation.variant.revision:
+                self._starting.pop(before.variant.revision, None)
             self._emitted[name] = observation
             self._emit(observation)
 
@@ -188,12 +191,16 @@ class Catalogue:
         self._starting[variant.revision] = known
         return known
 
-    def _fault_of_variant(self, name: str, what: str) -> None:
-        _log.warning("variant %s is left as it was: %s", name, what)
-
 
 def _name(obj: Object) -> str:
     return str(obj["metadata"]["name"])
+
+
+def _unusable(service: Object, reason: str) -> Observation:
+    """A Service that says it is a variant but cannot be read as one: shown with the reason, never chosen."""
+    metadata = service["metadata"]
+    variant = Variant(name=metadata["name"], task=metadata["labels"][TASK_LABEL], revision="", url="")
+    return Observation(variant=variant, available=False, reason=reason)
 
 
 def _slice_revision(piece: Object) -> str:

@@ -1,0 +1,38 @@
+# The two commands of README: `make demo` and `make test`. Each does all of its set-up; nothing is installed by hand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
+SOURCES := src tests functions selector_fn dummy_model_fn benchmarks
+
+.PHONY: demo test check bench coverage clean
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@echo "set-up: creating $(VENV) and installing the demo's packages ..."
+	@started=$$(date +%s); $(PYTHON) -m venv $(VENV) && $(INSTALL) -e '.[demo]' && $(BIN)/python -m compileall -q src functions selector_fn \
+	  && echo "set-up: took $$(( $$(date +%s) - started )) s" && touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	@echo "set-up: creating $(VENV) and installing the development packages ..."
+	@started=$$(date +%s); $(PYTHON) -m venv $(VENV) && $(INSTALL) -e '.[dev]' \
+	  && echo "set-up: took $$(( $$(date +%s) - started )) s" && touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## route 400 real texts under four policies on this machine
+	@$(BIN)/warmfront demo $(DEMO)
+
+test: $(VENV)/.dev  ## unit, contract and runtime tests
+	$(BIN)/pytest $(PYTEST)
+
+check: $(VENV)/.dev  ## format, lint, types, import arrows, coverage of the middle
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit/selection tests/unit/test_autoscaling*.py --cov=warmfront.selection --cov=warmfront.autoscaling \
+	  --cov-branch --cov-fail-under=100 --cov-report=term:skip-covered
+
+bench: $(VENV)/.dev  ## the selector's hop beside nginx and functions-framework -> build/bench.json
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist .warmfront
