@@ -78,8 +78,7 @@ class Catalogue:
         """Per watched kind: `watching`, `waiting`, or what is wrong and what follows from it."""
         kinds = (SERVICES, ENDPOINTSLICES, PODAUTOSCALERS)
         return {
-            kind.plural: self._faults.get(kind.plural)
-            or ("watching" if kind.plural in self._synced else "waiting")
+            kind.plural: self._faults.get(kind.plural) or ("watching" if kind.plural in self._synced else "waiting")
             for kind in kinds
         }
 
@@ -126,9 +125,7 @@ class Catalogue:
             self._refresh(touched(obj))
         return since
 
-    def _replace(
-        self, objects: dict[str, Object], items: list[Object], touched: Callable[[Object], str]
-    ) -> None:
+    def _replace(self, objects: dict[str, Object], items: list[Object], touched: Callable[[Object], str]) -> None:
         fresh = {item["metadata"]["name"]: item for item in items}
         changed = {touched(obj) for obj in (*objects.values(), *fresh.values())}
         objects.clear()
@@ -210,9 +207,7 @@ def _slice_revision(piece: Object) -> str:
 
 def _ready_endpoints(piece: Object) -> int:
     endpoints = piece.get("endpoints") or []
-    return sum(
-        len(e["addresses"]) for e in endpoints if (e.get("conditions") or {}).get("ready", True) is not False
-    )
+    return sum(len(e["addresses"]) for e in endpoints if (e.get("conditions") or {}).get("ready", True) is not False)
 
 
 def _wanted(autoscaler: Object | None) -> int:

@@ -49,9 +49,7 @@ class KubeClient:
         self.connection = connection
         self._pool = pool
 
-    async def list(
-        self, resource: Resource, namespace: str | None, *, labels: str = ""
-    ) -> tuple[list[Object], str]:
+    async def list(self, resource: Resource, namespace: str | None, *, labels: str = "") -> tuple[list[Object], str]:
         """All objects, and the resource version to watch from."""
         query = {"labelSelector": labels} if labels else {}
         page = await self._call("GET", resource.path(namespace), query)
@@ -82,7 +80,12 @@ class KubeClient:
         Ends when the server ends the watch in good order. Raises Gone when `since` is too old, UpstreamFailed when the
         connection breaks, Unauthorized without permission.
         """
-        query = {"watch": "1", "resourceVersion": since, "allowWatchBookmarks": "true", "timeoutSeconds": str(_WATCH_S)}
+        query = {
+            "watch": "1",
+            "resourceVersion": since,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_WATCH_S),
+        }
         if labels:
             query["labelSelector"] = labels
         lines = _Lines()
@@ -100,7 +103,11 @@ class KubeClient:
             call.cancel()
 
     def _headers(self) -> Headers:
-        return [*self.connection.authorization(), (b"accept", b"application/json"), (b"user-agent", b"warmfront")]
+        return [
+            *self.connection.authorization(),
+            (b"accept", b"application/json"),
+            (b"user-agent", b"warmfront"),
+        ]
 
     async def _call(
         self,

@@ -166,4 +166,3 @@ def _max_scale(name: str, text: str) -> int:
     if not re.fullmatch(r"\d+", text):
         raise InvalidRequest(f"Service {name}: annotation {_MAX_SCALE} is {text!r}; it must be a whole number")
     return int(text)
-

@@ -1,0 +1,5 @@
+"""`python -m warmfront.cli` is `warmfront`."""
+
+from warmfront.cli import main
+
+main()

@@ -1,0 +1,41 @@
+"""The command group: names, one-line helps and where each command lives."""
+
+import importlib
+
+import click
+
+# name -> module, in the order of `--help`
+_COMMANDS = {
+    "demo": "route real texts under four policies on this machine and print the comparison",
+    "up": "run Knative and everything in knative/ on this machine",
+    "infer": "ask a task; see the answer, the chosen variant and why",
+    "tasks": "list tasks, or one task's variants with their estimates",
+    "build": "make the environments that functions need",
+    "completion": "print the shell completion script",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module only when that command runs; `--help` reads the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"warmfront.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(package_name="warmfront", prog_name="warmfront")
+def cli() -> None:
+    """For every inference request, the model variant that best meets its deadline and its accuracy.
+
+    Start with `warmfront up`, then `warmfront infer langid "Guten Morgen" --deadline 300ms` in a second terminal.
+    """

@@ -1,0 +1,49 @@
+"""Options that several commands share, and the units people type."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+STATE = Path(".warmfront")
+
+
+class Duration(click.ParamType):
+    """A duration such as `300ms`, `1.5s` or `2m`; a bare number is refused, since its unit would be a guess."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)", str(value))
+        if match is None or float(match[1]) <= 0:
+            self.fail(
+                f"{value!r} is not a duration; write a number above 0 with ms, s or m, such as 300ms",
+                param,
+                ctx,
+            )
+        return float(match[1]) * _UNITS[match[2]]
+
+
+def policy_option(function: Any) -> Any:
+    """`--policy`: the selection policy of the selector."""
+    return click.option("--policy", default="effective", show_default=True, help="Selection policy.")(function)
+
+
+def selector_option(function: Any) -> Any:
+    """`--selector`: where to reach the selector, when it is not found by itself."""
+    return click.option(
+        "--selector",
+        metavar="URL",
+        envvar="WARMFRONT_SELECTOR",
+        help="The selector's URL. Default: asked of the API server that KUBECONFIG or ./.warmfront/kubeconfig names.",
+    )(function)
+
+
+def namespace_option(function: Any) -> Any:
+    """`-n/--namespace`, as in kn."""
+    return click.option("-n", "--namespace", help="Namespace of the selector. Default: the kubeconfig's.")(function)
