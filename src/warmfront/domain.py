@@ -162,8 +162,8 @@ class Reason(Enum):
 class Candidate(NamedTuple):
     """Variant, observation and estimate, for one request now. A tuple: thirty-two of them are made per decision.
 
-    `accuracy` is the expected accuracy for this input, `probability` that of a reply within the deadline, `predicted_s` and
-    `p95_s` quantiles of the whole latency from now, `wait_s` the part of `predicted_s` that is cold start and queue.
+    `accuracy` is the expected accuracy for this input, `probability` that of a reply within the deadline, `predicted_s`
+    and `p95_s` quantiles of the whole latency from now, `wait_s` the part of `predicted_s` that is cold start and queue.
     `score` is the policy's, larger is better. `verdict` is empty for an eligible candidate, else why it is not.
     """
 
@@ -201,8 +201,8 @@ class Decision:
 class Outcome:
     """What happened to a decided request. Given to `Selector.observe` exactly once per started decision.
 
-    `latency_s` is receipt to last byte of the reply, `upstream_s` sent to last byte, `execution_s` the variant's own time
-    when it said so, `cold` whether the request waited for a start. A request cut off at `upstream_s` (late or
+    `latency_s` is receipt to last byte of the reply, `upstream_s` sent to last byte, `execution_s` the variant's own
+    time when it said so, `cold` whether the request waited for a start. A request cut off at `upstream_s` (late or
     failed without a reply) is `censored`: its true duration is longer than what was seen.
     """
 
