@@ -162,8 +162,9 @@ class Reason(Enum):
 class Candidate(NamedTuple):
     """Variant, observation and estimate, for one request now. A tuple: thirty-two of them are made per decision.
 
-    `accuracy` is the expected accuracy for this input, `probability` that of a reply within the deadline, `predicted_s`
-    and `p95_s` quantiles of the whole latency from now, `wait_s` the part of `predicted_s` that is cold start and queue.
+    `accuracy` is the expected accuracy for this input, `probability` that of a reply within the deadline,
+    `predicted_s` and `p95_s` quantiles of the whole latency from now, `wait_s` the part of `predicted_s` that is
+    cold start and queue.
     `score` is the policy's, larger is better. `verdict` is empty for an eligible candidate, else why it is not.
     """
 
