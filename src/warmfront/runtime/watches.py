@@ -5,7 +5,8 @@ What may live here: scopes, history, delivery. What must not: how objects are ke
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,14 +87,15 @@ class Watches:
 
         Returns the way to stop. Raises Gone when the changes after `since` are no longer known.
         """
+        missed = [] if since in {"", "0"} else self._events_after(since)
         watcher = _Watcher(scope, callback, self._version)
-        if since in {"", "0"}:
-            for raw in list(existing()):
-                watcher.call("ADDED", raw)
-        else:
-            for event in self._events_after(since):
-                watcher.tell(event)
         self._watchers.append(watcher)
+        with self._one_at_a_time():
+            if since in {"", "0"}:
+                for raw in list(existing()):
+                    watcher.call("ADDED", raw)
+            for event in missed:
+                watcher.tell(event)
 
         def stop() -> None:
             if watcher in self._watchers:
@@ -109,13 +111,22 @@ class Watches:
             self._history.append(event)
             self._pending.append(event)
             self._version = event.version
-        if not self._telling:
-            self._telling = True
-            try:
-                while self._pending:
-                    self._tell(self._pending.popleft())
-            finally:
-                self._telling = False
+        with self._one_at_a_time():
+            pass
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Run the block with no other watcher called meanwhile, then tell what came of it."""
+        if self._telling:
+            yield
+            return
+        self._telling = True
+        try:
+            yield
+            while self._pending:
+                self._tell(self._pending.popleft())
+        finally:
+            self._telling = False
 
     def _tell(self, event: Event) -> None:
         for watcher in list(self._watchers):
@@ -129,9 +140,7 @@ class Watches:
             raise InvalidRequest(f"resourceVersion is {since!r}; it must be a number that this API gave")
         version = int(since)
         if not self._forgotten <= version <= self._version:
-            raise Gone(
-                f"too old resource version: {since} ({self._forgotten}); list again and watch from there"
-            )
+            raise Gone(f"too old resource version: {since} ({self._forgotten}); list again and watch from there")
         return [event for event in self._history if event.version > version]
 
 
