@@ -1,0 +1,74 @@
+"""What every policy is: filter, score, pick, in that order.
+
+The filter is common and lives in the selector: a candidate's `verdict` is empty when it is eligible. A policy gives the
+score and, where it must, its own pick. Scores are at most 1, larger is better; ties fall to the more accurate, then the
+sooner predicted, then the first by name. A policy never changes while it decides.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Protocol
+
+from warmfront.domain import Candidate, OnMiss, Reason, Request
+from warmfront.selection.forecast import Forecast
+from warmfront.selection.settings import SelectorSettings
+
+Score = Callable[[Forecast, float], float]  # (forecast, probability) -> score
+
+
+class Generator(Protocol):
+    """A source of chance, such as random.Random(seed)."""
+
+    def random(self) -> float:
+        """The next number in [0, 1)."""
+        ...
+
+
+class Policy(ABC):
+    """Chooses one of the candidates of a request. All are built alike, with the generator they may draw from."""
+
+    name: ClassVar[str]
+
+    def __init__(self, *, rng: Generator) -> None:
+        self._rng = rng
+
+    @abstractmethod
+    def scorer(self, request: Request, settings: SelectorSettings, /) -> Score:
+        """The score of one candidate of this request."""
+
+    def pick(
+        self, pool: Sequence[tuple[Candidate, Forecast]], _log_budget: float, _settings: SelectorSettings, /
+    ) -> Candidate:
+        """The best of a pool that is not empty."""
+        return max((candidate for candidate, _ in pool), key=rank)
+
+    def started(self, variant: str, /) -> None:  # noqa: B027 - most policies count no turns
+        """A request was sent to `variant` by this policy's choice."""
+
+
+def rank(candidate: Candidate) -> tuple[float, float, float, "_Reversed"]:
+    """The written tie rule: score, accuracy, sooner predicted, first by name."""
+    return candidate.score, candidate.accuracy, -candidate.predicted_s, _Reversed(candidate.variant.name)
+
+
+class _Reversed(str):
+    """A name whose order is turned round, so that the largest is the first of the alphabet."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+    def __gt__(self, other: str) -> bool:
+        return str.__lt__(self, other)
+
+
+def conclude(request: Request, candidate: Candidate, settings: SelectorSettings) -> Reason:
+    """Whether the best candidate there is meets the objective, and what follows if it does not.
+
+    It is met by an eligible candidate that can make the deadline, that is with a probability of at least
+    `settings.can_probability`.
+    """
+    if not candidate.verdict and candidate.probability >= settings.can_probability:
+        return Reason.CHOSEN
+    return Reason.UNMET if request.on_miss is OnMiss.REJECT else Reason.DEGRADED

@@ -1,0 +1,63 @@
+"""The default policy: the largest expected share of answers that are right and in time."""
+
+from collections.abc import Sequence
+
+from warmfront.domain import Candidate, Request
+from warmfront.selection.forecast import Forecast
+from warmfront.selection.policies.base import Policy, Score, rank
+from warmfront.selection.settings import SelectorSettings
+
+
+class Effective(Policy):
+    """Chooses the largest a * P: expected accuracy times the probability of being in time, less the price of a start.
+
+    Score: a * P - cost; with weights (w_latency * P + w_accuracy * a * P) / (w_latency + w_accuracy) - cost; without a
+    deadline also less the waiting price for each second predicted (in proportion to the weight of latency, if given).
+    cost is the price of the start that the request would cause. The pick knows three cases:
+
+    1. Some candidate can make it (P at least `can_probability`): the best score among those that can.
+    2. None can, but some has a chance (P at least `doomed_probability`): the best score of all.
+    3. Doomed, nobody has a chance: the request is late whatever is done, so it goes where its start helps the next one
+       like it: the largest a * P' - cost - waiting price * predicted seconds, with P' the probability once warm. All
+       sleeping, that is the variant whose being awake is worth most for what it costs and how long it takes; with
+       one already starting, that one, for its start costs nothing more; if even warm nobody can, the fastest to answer.
+    """
+
+    name = "effective"
+
+    def scorer(self, request: Request, settings: SelectorSettings, /) -> Score:
+        """At most 1, larger is better."""
+        price = settings.waiting_price_per_s if request.deadline_at is None else 0.0
+        weights = request.weights
+        if weights is None:
+
+            def plain(forecast: Forecast, probability: float) -> float:
+                return forecast.accuracy * probability - forecast.start_cost - price * forecast.predicted_s
+
+            return plain
+        whole = weights.latency + weights.accuracy
+        latency, accuracy = weights.latency / whole, weights.accuracy / whole
+        price *= latency
+
+        def weighted(forecast: Forecast, probability: float) -> float:
+            gain = (latency + accuracy * forecast.accuracy) * probability
+            return gain - forecast.start_cost - price * forecast.predicted_s
+
+        return weighted
+
+    def pick(
+        self, pool: Sequence[tuple[Candidate, Forecast]], log_budget: float, settings: SelectorSettings, /
+    ) -> Candidate:
+        """The best by the three cases of the class."""
+        able = [c for c, _ in pool if c.probability >= settings.can_probability]
+        if able:
+            return max(able, key=rank)
+        if any(c.probability >= settings.doomed_probability for c, _ in pool):
+            return max((c for c, _ in pool), key=rank)
+
+        def help_next(pair: tuple[Candidate, Forecast]) -> tuple[float, tuple[object, ...]]:
+            candidate, forecast = pair
+            value = forecast.accuracy * forecast.once_warm.probability(log_budget) - forecast.start_cost
+            return value - settings.waiting_price_per_s * forecast.predicted_s, rank(candidate)
+
+        return max(pool, key=help_next)[0]

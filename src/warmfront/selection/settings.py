@@ -1,0 +1,56 @@
+"""What the selector believes before it has seen anything, and what things are worth. Numbers only, no behaviour."""
+
+from dataclasses import dataclass
+
+from warmfront.domain import Spread
+
+
+_NETWORK = Spread(p50=0.002, p95=0.01)
+_PLATFORM_START = Spread(p50=1.5, p95=2.5)
+_EXECUTION = Spread(p50=0.1, p95=0.5)
+_COLD_START = Spread(p50=2.0, p95=10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectorSettings:
+    """Priors, prices and limits of a Selector. Durations in seconds; one unit of utility is one right answer in time.
+
+    The defaults fit a cluster. On a laptop a start from nothing costs the platform 0.05 s rather than 1.5 s.
+    """
+
+    # priors: what is believed until it is learned
+    network_s: Spread = _NETWORK
+    platform_start_s: Spread = _PLATFORM_START
+    default_execution_s: Spread = _EXECUTION
+    default_cold_start_s: Spread = _COLD_START
+    default_accuracy: float = 0.5
+    default_memory_mb: float = 256.0
+
+    # prices
+    price_per_gb_s: float = 0.001  # utility lost per GB-second of a replica
+    waiting_price_per_s: float = 0.02  # utility lost per second of waiting when a request has no deadline
+
+    # rules
+    transport_timeout_s: float = 60.0  # the deadline of a request that names none
+    can_probability: float = 0.5  # a variant "can" meet a deadline when it is more likely than not
+    doomed_probability: float = 0.05  # below this nobody can make it: think of the next request instead
+    hold_s: float = 60.0  # how long an idle replica stays, the platform's window
+
+    # what is inferred while nothing is observed
+    presumed_start_timeout_s: float = 60.0
+
+    # failures: the second one in a row makes a variant rest for `backoff_s`, each further one doubles it
+    backoff_s: float = 1.0
+    backoff_limit_s: float = 60.0
+
+    # memory
+    max_pending: int = 20_000  # decisions started and not yet ended
+    max_answered: int = 20_000  # ended decisions that feedback may still name
+
+    # background starts
+    plan_interval_s: float = 0.25  # one task is planned for at most this often
+    recent_requests: int = 16  # the shapes of that many recent requests stand for the next ones
+    recent_horizon_s: float = 600.0  # and none older than this
+
+
+DEFAULTS = SelectorSettings()
