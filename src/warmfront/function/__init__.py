@@ -3,7 +3,7 @@
 A function folder's `main.py` holds a loader and one line, `handle = model_function("langid", load)`. The same
 `handle` is served by the stock functions-framework (http signature) and, in a fraction of its start-up time, by
 `python -m warmfront.function main:handle`.
-What must not live here: anything a particular model needs. Flask and functions-framework are never imported.
+What must not live here: anything a real model needs; Flask and functions-framework are never imported.
 """
 
 from warmfront.function.inputs import as_bytes, as_text

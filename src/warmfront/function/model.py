@@ -91,7 +91,7 @@ class ModelFunction(Generic[T]):
         self._accept = accept
         self._predict: Callable[[T], Prediction] | None = None
         self._served = itertools.count()
-        self._began_at = time.monotonic() - _process_age_s()
+        self._began_at = time.monotonic() - process_age_s()
 
     def load(self) -> None:
         """Load the model; from now on the function is ready."""
@@ -273,7 +273,7 @@ def _ms(seconds: float) -> bytes:
     return f"{seconds * 1000:.3f}".encode()
 
 
-def _process_age_s() -> float:
+def process_age_s() -> float:
     """Seconds since the kernel started this process, to 10 ms; without /proc the CPU time so far, which is less."""
     try:
         with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - pathlib costs a start 5 ms

@@ -1,0 +1,14 @@
+"""A model that only pretends, for experiments: what it is comes from the environment (README.md lists the settings)."""
+
+import os
+
+from warmfront.function import as_bytes, model_function
+from warmfront.function.dummy import DummySettings, load_dummy
+
+settings = DummySettings.from_environment(os.environ)
+handle = model_function(
+    settings.task,
+    lambda: load_dummy(settings, os.environ.get("K_SERVICE", settings.task)),
+    accept=as_bytes,
+    max_body=16 * 2**20,
+)
