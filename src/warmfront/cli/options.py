@@ -10,7 +10,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 STATE = Path(".warmfront")
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A duration such as `300ms`, `1.5s` or `2m`; a bare number is refused, since its unit would be a guess."""
 
     name = "duration"

@@ -215,7 +215,7 @@ def _wanted(autoscaler: Object | None) -> int:
     if autoscaler is None:
         return 0
     status = autoscaler.get("status") or {}
-    active = next((c for c in status.get("conditions") or [] if c.get("type") == "Active"), {})
+    active: Object = next((c for c in status.get("conditions") or [] if c.get("type") == "Active"), {})
     if active.get("status") == "False":
         return 0
     activating = 1 if active.get("status") == "Unknown" and active.get("reason") == "Queued" else 0

@@ -135,5 +135,5 @@ def _pem(entry: dict[str, Any], field: str, path: Path) -> bytes | None:
     if f"{field}-data" in entry:
         return base64.b64decode(entry[f"{field}-data"], validate=True)
     if field in entry:
-        return (path.parent / entry[field]).read_bytes()
+        return (path.parent / str(entry[field])).read_bytes()
     return None

@@ -80,7 +80,7 @@ def availability(service: Object) -> tuple[bool, str]:
     revision is broken, cannot. Never started with `initial-scale: "0"` is cold, not broken.
     """
     status = service.get("status") or {}
-    ready = next((c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {})
+    ready: Object = next((c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {})
     latest = status.get("latestReadyRevisionName")
     said = ready.get("message") or ready.get("reason") or "not ready yet"
     if not latest or not (status.get("url") or (status.get("address") or {}).get("url")):

@@ -25,19 +25,16 @@ class Resource:
         return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
 
 
-_SERVING = {"group": "serving.knative.dev", "version": "v1"}
-_EVENTING = {"group": "eventing.knative.dev", "version": "v1"}
+def _serving(plural: str, kind: str, *short: str) -> Resource:
+    return Resource(group="serving.knative.dev", version="v1", plural=plural, kind=kind, short=short)
 
-SERVICES = Resource(**_SERVING, plural="services", kind="Service", short=("ksvc", "kservice"))
-CONFIGURATIONS = Resource(**_SERVING, plural="configurations", kind="Configuration", short=("config", "cfg"))
-ROUTES = Resource(**_SERVING, plural="routes", kind="Route", short=("rt",))
-REVISIONS = Resource(**_SERVING, plural="revisions", kind="Revision", short=("rev",))
+
+SERVICES = _serving("services", "Service", "ksvc", "kservice")
 PODAUTOSCALERS = Resource(
-    group="autoscaling.internal.knative.dev", version="v1alpha1", plural="podautoscalers", kind="PodAutoscaler",
+    group="autoscaling.internal.knative.dev",
+    version="v1alpha1",
+    plural="podautoscalers",
+    kind="PodAutoscaler",
     short=("kpa", "pa"),
-)  # fmt: skip
+)
 ENDPOINTSLICES = Resource(group="discovery.k8s.io", version="v1", plural="endpointslices", kind="EndpointSlice")
-BROKERS = Resource(**_EVENTING, plural="brokers", kind="Broker")
-TRIGGERS = Resource(**_EVENTING, plural="triggers", kind="Trigger")
-
-ALL = (SERVICES, CONFIGURATIONS, ROUTES, REVISIONS, PODAUTOSCALERS, ENDPOINTSLICES, BROKERS, TRIGGERS)
