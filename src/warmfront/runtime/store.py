@@ -57,6 +57,10 @@ class Store:
         """The resourceVersion of the latest write."""
         return str(self._version)
 
+    def namespaces(self) -> set[str]:
+        """The namespaces that hold an object."""
+        return {key.namespace for key in self._objects}
+
     def find(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """The object, or None."""
         raw = self._objects.get(Key(resource.id, namespace, name))
@@ -109,7 +113,7 @@ class Store:
         """
         key = _key(resource, obj)
         old = self.get(resource, key.namespace, key.name)
-        _check_version(resource, obj, old)
+        check_version(resource, obj, old)
         new = {**obj, "apiVersion": resource.api_version, "kind": resource.kind}
         new.pop("status", None)
         if "status" in old:
@@ -124,13 +128,9 @@ class Store:
         old = self.get(resource, namespace, name)
         new = merge_patch(old, patch)
         if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
-            raise InvalidRequest(
-                f'patch of {resource.id} "{name}" removes metadata; only its fields can be changed'
-            )
+            raise InvalidRequest(f'patch of {resource.id} "{name}" removes metadata; only its fields can be changed')
         if (new["metadata"].get("name"), new["metadata"].get("namespace")) != (name, namespace):
-            raise InvalidRequest(
-                f'patch of {resource.id} "{name}" changes name or namespace; they are immutable'
-            )
+            raise InvalidRequest(f'patch of {resource.id} "{name}" changes name or namespace; they are immutable')
         return self.replace(resource, new)
 
     def set_status(self, resource: Resource, namespace: str, name: str, status: Json) -> Json:
@@ -183,9 +183,7 @@ class Store:
         change.body["metadata"]["resourceVersion"] = str(version)
         raw = _encode(change.body)
         if change.deleted:
-            self._db.execute(
-                "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?", change.key
-            )
+            self._db.execute("DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?", change.key)
         else:
             self._db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", (*change.key, raw))
         before = self._objects.get(change.key)
@@ -255,7 +253,8 @@ def _key(resource: Resource, obj: Json) -> Key:
     return Key(resource.id, obj["metadata"].get("namespace") or "default", name)
 
 
-def _check_version(resource: Resource, obj: Json, old: Json) -> None:
+def check_version(resource: Resource, obj: Json, old: Json) -> None:
+    """Conflict when the object names a resourceVersion other than that of `old`: the optimistic lock."""
     wanted = obj["metadata"].get("resourceVersion")
     if wanted and wanted != old["metadata"]["resourceVersion"]:
         raise Conflict(

@@ -70,9 +70,11 @@ def configuration_verdict(latest_created: Json | None, taken: str) -> Verdict:
     if latest_created is None:
         message = f'Revision name "{taken}" is taken by another revision; give the template a new name.'
         return Verdict(FALSE, "RevisionNameTaken", message)
-    verdict = verdict_of(latest_created)
+    name, verdict = latest_created["metadata"]["name"], verdict_of(latest_created)
+    if verdict.status == UNKNOWN and not verdict.message:
+        return verdict._replace(message=f'Waiting for Revision "{name}" to become ready.')
     if verdict.status == FALSE:
-        name, message = latest_created["metadata"]["name"], verdict.message or verdict.reason
+        message = verdict.message or verdict.reason
         return Verdict(FALSE, "RevisionFailed", f'Revision "{name}" failed with message: {message.rstrip(".")}.')
     return verdict
 
