@@ -95,7 +95,7 @@ def load_dummy(settings: DummySettings, service: str) -> Callable[[bytes], Predi
     doomed to fail again, and the same requests in the same order give the same behaviour in another process.
     """
     ballast = b"\x01" * round(settings.memory_mb * 2**20)
-    chance = random.Random(f"{settings.seed}/{service}")  # noqa: S311 - pretence, not secrecy
+    chance = random.Random(f"{settings.seed}/{service}")
     lock = threading.Lock()
     in_flight = 0
 

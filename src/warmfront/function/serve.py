@@ -78,7 +78,12 @@ async def serve(model: ModelFunction[Any], settings: Settings, stop: asyncio.Eve
     """Answer requests from now until `stop` is set, then finish what is in flight."""
     front = _Front(model, settings.threads)
     server = Server(front.handle, Limits(max_body=model.max_body), fault=front.fault)
-    port = await server.listen(settings.host, settings.port)
+    try:
+        port = await server.listen(settings.host, settings.port)
+    except OSError as error:
+        raise SetupError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; set PORT or HOST"
+        ) from error
     _LOG.info("%s is ready on port %d, %.3f s after process start", model.service, port, model.ready_s)
     await stop.wait()
     model.draining = True
