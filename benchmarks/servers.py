@@ -49,7 +49,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], within_s: float = 10.0
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError(f"{process.args} does not listen on port {port} (exit status {process.poll()})")
+    raise RuntimeError(f"{process.args!r} does not listen on port {port} (exit status {process.poll()})")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

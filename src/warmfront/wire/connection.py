@@ -46,7 +46,9 @@ class Connection(asyncio.Protocol):
         "_fields",
         "_head_bytes",
         "_headers",
+        "_http11",
         "_idle_bytes",
+        "_method",
         "_parser",
         "_parts",
         "_phase",
@@ -83,6 +85,8 @@ class Connection(asyncio.Protocol):
         self._read_deadline = NEVER
         self._write_deadline = NEVER
         self._fields: Headers = []
+        self._method = b""
+        self._http11 = True
         self._begin()
 
     def _begin(self) -> None:
@@ -175,7 +179,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field, of the head or (ignored) of the trailer."""
-        self._headers.append((name.lower(), value.rstrip(b" \t")))
+        self._headers.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         """Judge the head before a byte of the body is accepted."""
@@ -188,7 +192,10 @@ class Connection(asyncio.Protocol):
             raise HeadersTooLarge(f"{len(fields)} header fields; at most {limits.max_headers} are taken")
         if self._head_bytes + self._fed > limits.max_header_bytes:
             judge_size(self._target, fields, limits.max_header_bytes)
-        self._expects = judge_head(self._parser.get_method(), self._parser.get_http_version(), fields, limits.max_body)
+        self._method = method = self._parser.get_method()
+        version = self._parser.get_http_version()
+        self._http11 = version == "1.1"
+        self._expects = judge_head(method, version, fields, limits.max_body)
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -201,8 +208,8 @@ class Connection(asyncio.Protocol):
         """Queue the complete request."""
         self._phase = _IDLE
         self._read_deadline = NEVER
-        parser, parts = self._parser, self._parts
-        keep = parser.should_keep_alive()
+        parts = self._parts
+        keep = self._parser.should_keep_alive()
         self._deaf = not keep
         target, headers = self._target.decode("latin-1"), self._fields
         if target[:1] != "/":
@@ -214,13 +221,13 @@ class Connection(asyncio.Protocol):
         self._queue.append(
             ServerExchange(
                 self,
-                method=parser.get_method().decode("ascii"),
+                method=self._method.decode("ascii"),
                 path=path,
                 query=query,
                 headers=headers,
                 body=body,
                 received_at=time.monotonic(),
-                http11=parser.get_http_version() == "1.1",
+                http11=self._http11,
                 keep=keep,
             )
         )
@@ -246,7 +253,8 @@ class Connection(asyncio.Protocol):
             elif self._expects and self._phase == _BODY and not self._size:
                 self._expects = False
                 self.transport.write(CONTINUE)
-        self._mind_reading()
+        if (len(queue) < self.server.limits.max_pipelined) != self._reading:
+            self._turn_reading()
 
     def _serve(self, exchange: ServerExchange) -> None:
         try:
@@ -279,15 +287,15 @@ class Connection(asyncio.Protocol):
         if not self._pumping:
             self._pump()
 
-    def _mind_reading(self) -> None:
+    def _turn_reading(self) -> None:
         """Stop reading when enough requests wait. One read (at most 256 KiB) may bring more than `max_pipelined`."""
-        want = len(self._queue) < self.server.limits.max_pipelined
-        if want != self._reading and not self.transport.is_closing():
-            self._reading = want
-            if want:
-                self.transport.resume_reading()
-            else:
-                self.transport.pause_reading()
+        if self.transport.is_closing():
+            return
+        self._reading = not self._reading
+        if self._reading:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
 
     # -- deadlines and endings ----------------------------------------------------------------------------------
 
@@ -366,5 +374,8 @@ class Connection(asyncio.Protocol):
         self.lost = True
         self._queue.clear()
         exchange, self.current = self.current, None
-        if exchange is not None and exchange.on_disconnect is not None:
-            exchange.on_disconnect()
+        if exchange is not None:
+            gone = exchange.on_disconnect
+            exchange.release()
+            if gone is not None:
+                gone()

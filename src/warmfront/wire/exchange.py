@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _COPY_LIMIT = 65536
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
+_BODILESS = frozenset({204, 304})
+# what is left to write of a reply that has no body, whatever its handler writes
+_NO_BODY = -1
 
 
 def refusal(status: int, headers: Headers, body: bytes) -> bytes:
@@ -24,9 +27,11 @@ def refusal(status: int, headers: Headers, body: bytes) -> bytes:
 
 
 class ServerExchange(Exchange):
-    """A request from one connection; its reply goes out as soon as it is written."""
+    """A request from one connection. What a handler writes within one turn of the event loop leaves in one piece: head
+    and body are one system call and one packet where they can be.
+    """
 
-    __slots__ = ("_chunked", "_connection", "_http11", "_keep", "_left")
+    __slots__ = ("_chunked", "_connection", "_http11", "_keep", "_left", "_pending")
 
     def __init__(
         self,
@@ -47,54 +52,31 @@ class ServerExchange(Exchange):
         self._keep = keep
         self._chunked = False
         self._left: int | None = None
+        self._pending = b""
 
     def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Send the whole reply in one write."""
-        if self.responded:
-            raise RuntimeError(f"second reply to {self.method} {self.path}; an exchange takes one")
-        line = status_line(status)
-        fields = without_framing(headers)
-        keep = self._agree(headers, fields)
-        framing = b"" if status == 204 else b"content-length: %d\r\n" % len(body)
-        data = head(line, fields, framing + self._persistence(keep))
-        self.responded = self.finished = True
+        self._begin(status, headers, len(body))
+        self.finished = True
         connection = self._connection
         if connection.lost:
             return
-        if self.method == "HEAD" or status in (204, 304) or not body:
-            connection.transport.write(data)
+        if self.method == "HEAD" or status in _BODILESS or not body:
+            connection.transport.write(self._pending)
         elif len(body) < _COPY_LIMIT:
-            connection.transport.write(data + body)
+            connection.transport.write(self._pending + body)
         else:
-            connection.transport.writelines([data, body])
-        connection.done(keep)
+            connection.transport.writelines([self._pending, body])
+        self.release()
+        connection.done(self._keep)
 
     def start(self, status: int, headers: Headers) -> None:
-        """Send the head. Until-close framing for an HTTP/1.0 client when the length is not known."""
-        if self.responded:
-            raise RuntimeError(f"second reply to {self.method} {self.path}; an exchange takes one")
-        fields = without_framing(headers)
-        keep = self._agree(headers, fields)
-        framing = b""
-        declared = first(headers, b"content-length")
-        bodiless = self.method == "HEAD" or status in (204, 304)
-        if declared is not None and status != 204:
-            self._left = 0 if bodiless else int(declared)
-            framing = b"content-length: %d\r\n" % int(declared)
-        elif bodiless:
-            self._left = 0
-        elif self._http11:
-            self._chunked = True
-            framing = b"transfer-encoding: chunked\r\n"
-        else:
-            keep = False
-        data = head(status_line(status), fields, framing + self._persistence(keep))
-        self.responded = True
-        self._keep = keep
+        """Begin the reply. For an HTTP/1.0 client a body of unknown length ends with the connection."""
+        self._begin(status, headers, None)
         connection = self._connection
         if connection.lost:
             return
-        connection.transport.write(data)
+        connection.server.flush_later(self)
         if connection.write_paused and self.on_pause is not None:
             self.on_pause()
 
@@ -107,42 +89,84 @@ class ServerExchange(Exchange):
         if self._chunked:
             data = chunk(data)
         elif self._left is not None:
-            if self.method == "HEAD" or self._left == 0 == len(data):
+            if self._left < 0:
                 return
             self._left -= len(data)
             if self._left < 0:
+                excess = -self._left
                 self.abort()
-                raise RuntimeError(f"body exceeds the declared content-length by {-self._left} bytes")
-        self._connection.transport.write(data)
+                raise RuntimeError(f"body exceeds the declared content-length by {excess} bytes")
+        if len(data) >= _COPY_LIMIT:
+            self.flush()
+            self._connection.transport.write(data)
+        elif self._pending:
+            self._pending += data
+            if len(self._pending) >= _COPY_LIMIT:
+                self.flush()
+        else:
+            self._pending = data
+            self._connection.server.flush_later(self)
 
     def finish(self) -> None:
         """End the body. A body short of its declared length cannot be ended: the connection is cut, RuntimeError."""
         if not self.responded or self.finished:
             raise RuntimeError(f"finish without start(), or twice, on {self.method} {self.path}")
-        if self._connection.lost:
-            self.finished = True
-            return
-        if self._left:
+        left = self._left
+        if left is not None and left > 0 and not self._connection.lost:
             self.abort()
-            raise RuntimeError(f"body ends {self._left} bytes before the declared content-length")
+            raise RuntimeError(f"body ends {left} bytes before the declared content-length")
         self.finished = True
         if self._chunked:
-            self._connection.transport.write(LAST_CHUNK)
-        self._connection.done(self._keep)
+            self._pending += LAST_CHUNK
+        self.flush()
+        self.release()
+        if not self._connection.lost:
+            self._connection.done(self._keep)
 
     def abort(self) -> None:
         """Reset the connection at once."""
         self.responded = self.finished = True
+        self._pending = b""
+        self.release()
         if not self._connection.lost:
             self._connection.transport.abort()
 
-    def _agree(self, headers: Headers, fields: Headers) -> bool:
-        """Whether the connection survives this reply: client, handler and server must want it."""
-        if not self._keep or self._connection.server.closing:
-            return False
-        return fields is headers or first(headers, b"connection") != b"close"
+    def flush(self) -> None:
+        """Hand what was written to the transport."""
+        pending, self._pending = self._pending, b""
+        if pending and not self._connection.lost:
+            self._connection.transport.write(pending)
 
-    def _persistence(self, keep: bool) -> bytes:
-        if keep:
-            return b"" if self._http11 else _KEEP
-        return _CLOSE
+    def _begin(self, status: int, headers: Headers, length: int | None) -> None:
+        """Decide framing and persistence, put the head into `_pending`. `length` None: as declared, else unknown."""
+        if self.responded:
+            raise RuntimeError(f"second reply to {self.method} {self.path}; an exchange takes one")
+        fields = without_framing(headers)
+        keep = self._keep and not self._connection.server.closing
+        if fields is not headers:
+            keep = keep and first(headers, b"connection") != b"close"
+            declared = first(headers, b"content-length")
+            if length is None and declared is not None:
+                length = int(declared)
+        bodiless = self.method == "HEAD" or status in _BODILESS
+        chunked = False
+        framing = b""
+        if length is not None:
+            if status != 204:
+                framing = b"content-length: %d\r\n" % length
+        elif bodiless:
+            pass
+        elif self._http11:
+            chunked = True
+            framing = b"transfer-encoding: chunked\r\n"
+        else:
+            keep = False
+        if not keep:
+            framing += _CLOSE
+        elif not self._http11:
+            framing += _KEEP
+        self._pending = head(status_line(status), fields, framing)
+        self._keep = keep
+        self._chunked = chunked
+        self._left = _NO_BODY if bodiless else length
+        self.responded = True

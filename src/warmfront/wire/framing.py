@@ -25,9 +25,10 @@ def status_line(status: int) -> bytes:
 
 def without_framing(headers: Headers) -> Headers:
     """The fields that say nothing about this connection or the length of the body; the same list when all are such."""
-    if _FRAMING.isdisjoint([name for name, _ in headers]):
-        return headers
-    return [item for item in headers if item[0] not in _FRAMING]
+    for item in headers:
+        if item[0] in _FRAMING:
+            return [item for item in headers if item[0] not in _FRAMING]
+    return headers
 
 
 def head(first_line: bytes, headers: Headers, framing: bytes) -> bytes:

@@ -27,7 +27,8 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-_NOT_RETURNED = HOP_BY_HOP
+# The usual values of Connection, which name no other field.
+_PLAIN_CONNECTION = frozenset({b"keep-alive", b"close"})
 # The pool writes its own framing and host; the server has already honoured `expect`.
 _NOT_FORWARDED = HOP_BY_HOP | {b"content-length", b"host", b"expect"}
 
@@ -58,17 +59,20 @@ def returnable(headers: Headers) -> Headers:
     """What of an upstream's reply may go back to the client: as `forwardable`, but Content-Length stays, so that a
     reply of known length is passed on with that framing.
     """
-    return _without(headers, _NOT_RETURNED)
+    return _without(headers, HOP_BY_HOP)
 
 
 def _without(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
-    kept = [item for item in headers if item[0] not in unwanted]
-    if len(kept) == len(headers):
-        return kept
-    named = b",".join([value for name, value in headers if name == b"connection"])
-    if named and named not in (b"keep-alive", b"close"):
-        also = {token.strip().lower() for token in named.split(b",")}
-        kept = [item for item in kept if item[0] not in also]
+    kept, also = [], None
+    for item in headers:
+        name = item[0]
+        if name not in unwanted:
+            kept.append(item)
+        elif name == b"connection" and item[1] not in _PLAIN_CONNECTION:
+            also = (also or b"") + b"," + item[1]
+    if also is not None:
+        named = {token.strip().lower() for token in also.split(b",")}
+        kept = [item for item in kept if item[0] not in named]
     return kept
 
 
@@ -79,6 +83,8 @@ class Exchange(ABC):
     the request was complete, in seconds of the event loop's clock (`time.monotonic()`).
     After the client has gone away replies are dropped silently; `on_disconnect` says so once, before finish() only.
     `on_pause` asks the handler to stop writing, `on_resume` to go on. All calls happen on the event loop's thread.
+    A front clears the three callbacks when the exchange is over (`release`): they lead to whoever answers, who holds
+    the exchange, and such a ring per request would keep the garbage collector busy.
     """
 
     __slots__ = (
@@ -116,6 +122,10 @@ class Exchange(ABC):
             if key == name:
                 return value
         return None
+
+    def release(self) -> None:
+        """The exchange is over: nobody is called back any more."""
+        self.on_disconnect = self.on_pause = self.on_resume = None
 
     @abstractmethod
     def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from warmfront.errors import Overloaded, WarmfrontError
 from warmfront.wire.connection import Connection
 from warmfront.wire.deadlines import Deadlines
+from warmfront.wire.exchange import ServerExchange
 from warmfront.wire.messages import Exchange, Headers
 
 Handler = Callable[[Exchange], None]
@@ -70,6 +71,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._empty: asyncio.Event | None = None
+        self._unsent: list[ServerExchange] = []
 
     @property
     def connections(self) -> int:
@@ -97,6 +99,17 @@ class Server:
     def _listening(self, listener: asyncio.Server) -> int:
         self._listeners.append(listener)
         return int(listener.sockets[0].getsockname()[1])
+
+    def flush_later(self, exchange: ServerExchange) -> None:
+        """Send what this exchange has pending at the end of the loop's turn, unless it was sent by then."""
+        if not self._unsent:
+            self.loop.call_soon(self._flush)
+        self._unsent.append(exchange)
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for exchange in unsent:
+            exchange.flush()
 
     def admit(self, connection: Connection) -> WarmfrontError | None:
         """Count a new connection in; an error when there are too many or the server is closing."""

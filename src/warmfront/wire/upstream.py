@@ -150,7 +150,7 @@ class Upstream(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field, of the head or (ignored) of the trailer."""
-        self._headers.append((name.lower(), value.rstrip(b" \t")))
+        self._headers.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         """Hand over the head of a final reply."""
