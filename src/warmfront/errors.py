@@ -18,6 +18,7 @@ WarmfrontError
 |   `-- HeadersTooLarge         431
 |-- ServiceError                what happened here
 |   |-- Overloaded              429 or 503, always with retry_after_s
+|   |   `-- NoVariant           503  the task is known, but no variant of it can take the request now
 |   |-- UpstreamFailed          502
 |   `-- UpstreamTimeout         504
 `-- SetupError                  what an operator must put right; the command line prints it on one line
@@ -163,6 +164,12 @@ class Overloaded(ServiceError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.status = status
+
+
+class NoVariant(Overloaded):
+    """Every variant of the task is unavailable, was tried already or does not speak the caller's protocol."""
+
+    title = "No variant available"
 
 
 class UpstreamFailed(ServiceError):

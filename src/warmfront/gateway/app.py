@@ -1,0 +1,141 @@
+"""Wiring: settings to selector, pool, gateway and live catalogue; and the native front, a process of its own.
+
+What may live here: what is built from what, start and end of the process. What must not: handling a request.
+"""
+
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import Mapping
+from functools import partial
+
+import uvloop
+
+from warmfront.domain import Spread
+from warmfront.errors import SetupError, WarmfrontError
+from warmfront.gateway import defaults, problems
+from warmfront.gateway.gateway import Gateway
+from warmfront.gateway.settings import Settings
+from warmfront.kube.catalogue import Catalogue
+from warmfront.kube.client import KubeClient
+from warmfront.kube.connection import Connection
+from warmfront.selection.policies import POLICIES
+from warmfront.selection.selector import Selector, SelectorSettings
+from warmfront.telemetry import logs
+from warmfront.wire.messages import Exchange, Headers
+from warmfront.wire.pool import Pool
+from warmfront.wire.server import Limits, Server
+
+_log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+#: What the platform adds to a process's own start: a pod is scheduled and wired, a local process is not.
+PLATFORM_START_S = {"laptop": Spread(p50=0.05, p95=0.1), "cluster": Spread(p50=1.5, p95=2.5)}
+
+
+def build_selector(settings: Settings) -> Selector:
+    """The selector that the settings describe. Raises SetupError for an unknown policy."""
+    policy = POLICIES.get(settings.policy)
+    if policy is None:
+        raise SetupError(f"WARMFRONT_POLICY is {settings.policy!r}; choose one of {', '.join(sorted(POLICIES))}")
+    return Selector(
+        policy=policy(rng=random.Random(settings.seed)),
+        settings=SelectorSettings(
+            platform_start_s=PLATFORM_START_S[settings.platform], transport_timeout_s=settings.timeout_s
+        ),
+    )
+
+
+class App:
+    """One selector, fed by the API server: build it, `start` it on the loop that serves it, `close` it there."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self.settings = settings
+        self.pool = Pool()
+        self.gateway = Gateway(settings, build_selector(settings), self.pool)
+        self._client = KubeClient(connection, self.pool)
+        self._namespace = connection.namespace
+        self._catalogue = Catalogue(
+            self._client, connection.namespace, self.gateway.update, clock=self.gateway.plane.clock
+        )
+        self.gateway.plane.settled = lambda: self._catalogue.ready
+        self.gateway.describe = self._catalogue.describe
+        self._defaults: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "App":
+        """Everything by the environment; logging is set up too. Raises SetupError that says what to put right."""
+        settings = Settings.from_environment(environ)
+        logs.configure(settings.log_level, {"service": settings.service, "revision": settings.revision})
+        return cls(settings, Connection.load(environ))
+
+    async def start(self) -> None:
+        """Begin to watch the catalogue; returns at once."""
+        await self._catalogue.start()
+        loop = asyncio.get_running_loop()
+        self._defaults = loop.create_task(
+            defaults.follow(self._client, self._namespace, self.settings.service, self.gateway.intake)
+        )
+        self._timer = loop.call_later(TICK_S, self._tick, loop)
+
+    async def close(self) -> None:
+        """Stop watching, drop connections, write pending rows."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._defaults is not None:
+            self._defaults.cancel()
+            await asyncio.gather(self._defaults, return_exceptions=True)
+        await self._catalogue.close()
+        await self.pool.close()
+        self.gateway.close()
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(TICK_S, self._tick, loop)
+        self.gateway.tick()
+
+
+def fault(error: WarmfrontError, _: Exchange | None) -> tuple[int, Headers, bytes]:
+    """How the server answers what never became a request: problem details, as everywhere."""
+    return problems.render(error)
+
+
+def limits(settings: Settings) -> Limits:
+    """The server's limits by the settings."""
+    return Limits(max_body=settings.max_body_bytes, max_connections=settings.max_connections)
+
+
+async def serve(app: App) -> None:
+    """Listen until SIGTERM or SIGINT; then stop being ready, finish what is in flight, end."""
+    settings = app.settings
+    server = Server(app.gateway.handle, limits(settings), fault=fault)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await app.start()
+    try:
+        port = await server.listen(settings.host, settings.port)
+    except OSError as error:
+        await app.close()
+        raise SetupError(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); set PORT") from error
+    _log.info("listening", extra={"fields": {"port": port, "policy": settings.policy, "platform": settings.platform}})
+    await stop.wait()
+    app.gateway.draining = True
+    _log.info("draining", extra={"fields": {"in_flight": app.gateway.plane.admission.in_flight}})
+    await server.close(settings.grace_s)
+    await app.close()
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Run the selector as a process of its own; the exit code."""
+    try:
+        app = App.from_environment(environ)
+        with asyncio.Runner(loop_factory=partial(uvloop.new_event_loop)) as runner:
+            runner.run(serve(app))
+    except SetupError as error:
+        logs.configure("INFO", {})
+        _log.error("not started: %s", error)
+        return 1
+    return 0

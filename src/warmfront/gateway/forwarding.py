@@ -1,0 +1,394 @@
+"""One request on its way: decide, send, pass the reply on, and once, if nothing was sent yet, try another variant.
+
+What may live here: the life of a request between admission and outcome, as callbacks; there is no coroutine and no
+task per request. What must not: how a reply looks to the client (replies.py, events.py).
+
+    begin -> decide -> send -> head -> pieces -> end            the usual way
+                         |       |
+                         |       5xx or 429: wait for its end -.
+                         refused, reset, timed out ------------+-> decide again without this variant, once
+    the client leaves -> cancel
+
+Every decision that was started ends in exactly one Outcome.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Protocol
+
+from warmfront.cloudevents import Headers
+from warmfront.domain import Candidate, Decision, Outcome, Reason, Request, Status, Warmth
+from warmfront.errors import NotFound, NoVariant, ObjectiveUnmet, UnknownTask, UpstreamFailed, WarmfrontError
+from warmfront.gateway.dialects import Message, to_variant
+from warmfront.gateway.plane import Plane
+from warmfront.gateway.refusals import all_failed, undecided
+from warmfront.gateway.rows import request_row
+from warmfront.wire.pool import Call, Failure, FailureKind
+
+_log = logging.getLogger(__name__)
+
+_MAX_TRIES = 2
+_DRAIN_LIMIT = 65_536  # an error reply up to this size is read to its end, which saves the connection
+_OK = Status.OK
+
+
+class Reply(Protocol):
+    """The client's side of a passage: what happens with the reply of the variant, or with the lack of one."""
+
+    def whole(self, passage: "Passage", status: int, headers: Headers, body: bytes) -> None:
+        """The reply came in one piece."""
+        ...
+
+    def begin(self, passage: "Passage", status: int, headers: Headers) -> None:
+        """The reply begins; pieces follow. Raises WarmfrontError to refuse it."""
+        ...
+
+    def piece(self, passage: "Passage", data: bytes) -> None:
+        """A piece of the body. Raises WarmfrontError to refuse it."""
+        ...
+
+    def end(self, passage: "Passage") -> None:
+        """The body is complete."""
+        ...
+
+    def cut(self, passage: "Passage", error: WarmfrontError) -> None:
+        """The variant broke off after `begin`."""
+        ...
+
+    def fail(self, passage: "Passage", error: WarmfrontError) -> None:
+        """There will be no reply from a variant, and nothing was sent to the client."""
+        ...
+
+
+class Passage:
+    """One request's way through the selector; the sink of its upstream calls."""
+
+    __slots__ = (
+        "_body", "_call", "_done", "_execution_s", "_failed_status", "_failures", "_head_at", "_headers", "_length",
+        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming", "_tries",
+        "_waiting", "cold", "decide_s", "decision", "label", "latency_s", "request",
+    )  # fmt: skip
+
+    def __init__(self, plane: Plane, request: Request, message: Message, reply: Reply) -> None:
+        self._plane = plane
+        self._message = message
+        self._mute = request.excluded
+        self._reply = reply
+        self.request = request
+        self.decision: Decision | None = None
+        self.cold = False
+        self.decide_s = 0.0
+        self.latency_s = 0.0
+        self.label: str | None = None
+        self._call: Call | None = None
+        self._tries = 0
+        self._failures: tuple[str, ...] = ()
+        self._retry_after_s: float | None = None
+        self._execution_s: float | None = None
+        self._waiting = False
+        self._done = False
+
+    @property
+    def chosen(self) -> Candidate:
+        """The candidate that was asked last."""
+        assert self.decision is not None
+        assert self.decision.chosen is not None
+        return self.decision.chosen
+
+    @property
+    def upstream_s(self) -> float:
+        """Sent to the head of the variant's reply."""
+        return self._head_at - self._sent_at
+
+    def begin(self) -> None:
+        """Decide and send. Raises WarmfrontError when nothing can be sent; then nothing else will happen."""
+        self._plane.admission.enter(self.request.size_bytes)
+        try:
+            self._attempt()
+        except BaseException:
+            self._leave()
+            raise
+
+    def cancel(self) -> None:
+        """The client has left: stop the variant's work. The time it took so far is a lower bound of its latency."""
+        if not self._done:
+            self._plane.measures.cancelled.value += 1
+            self._abandon()
+            self._leave()
+            self._outcome(Status.LATE, censored=True, now=self._plane.clock())
+            self._conclude(Status.LATE)
+
+    def pause(self) -> None:
+        """The client takes no more for now: stop reading from the variant."""
+        if self._call is not None:
+            self._call.pause()
+
+    def resume(self) -> None:
+        """The client takes more again."""
+        if self._call is not None:
+            self._call.resume()
+
+    # -- the way out ------------------------------------------------------------------------------------------------
+
+    def _attempt(self) -> None:
+        plane = self._plane
+        now = plane.clock()
+        decision = self.decision = plane.selector.decide(self.request, now)
+        sent_at = plane.clock()
+        self.decide_s = sent_at - now
+        plane.measures.decide.observe(self.decide_s)
+        chosen = decision.chosen
+        if chosen is None:
+            raise self._refused(decision, sent_at)
+        plane.measures.decisions.child(chosen.variant.task, decision.reason.value).value += 1
+        origin = plane.origins.get(chosen.variant.name)
+        if origin is None:
+            raise NoVariant(f"{chosen.variant.name} has left the catalogue; try again", retry_after_s=1.0)
+        if chosen.warmth is not Warmth.WARM and not self._waiting:
+            plane.admission.begin_wait(chosen.wait_s)
+            self._waiting = True
+        self.cold = decision.cold
+        self._sent_at = self._head_at = sent_at
+        self._failed_status = 0
+        self._execution_s = None
+        self._streaming = False
+        self._tries += 1
+        plane.selector.started(decision, sent_at)
+        path, headers, body = to_variant(self._message, chosen.variant, self.request.id, plane.settings.source)
+        if self.request.deadline_at is not None:
+            left_ms = max(1, int((self.request.deadline_at - sent_at) * 1000))
+            headers.append((b"warmfront-deadline-ms", b"%d" % left_ms))
+        self._call = plane.pool.send(origin, "POST", path, headers, body, self, timeout_s=self._time_left(sent_at))
+
+    def _refused(self, decision: Decision, now: float) -> WarmfrontError:
+        if decision.reason is Reason.UNKNOWN_TASK:
+            return self._plane.unknown(self.request.task)
+        if self._tries == 0:
+            self._plane.measures.decisions.child(self.request.task, decision.reason.value).value += 1
+            self.latency_s = now - self.request.arrival_at
+            self._conclude(Status.REJECTED if decision.reason is Reason.UNMET else Status.FAILED)
+        return undecided(decision, self._mute)
+
+    def _time_left(self, now: float) -> float:
+        return max(0.001, self.request.arrival_at + self._plane.settings.timeout_s - now)
+
+    # -- the way back: the sink of the pool --------------------------------------------------------------------------
+
+    def on_response(self, status: int, headers: Headers) -> None:
+        """The head of the variant's reply."""
+        if self._done:
+            return
+        self._head_at = self._plane.clock()
+        if self._waiting:
+            self._waiting = False
+            self._plane.admission.end_wait()
+        length = None
+        for name, value in headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name[:10] == b"warmfront-":
+                self._take_note(name, value)
+        if status >= 500 or status == 429:
+            self._refused_by_variant(status, headers, length)
+            return
+        self._status = status
+        self._headers = headers
+        self._length = length
+        self._body = b""
+        if length is None:
+            self._stream()
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the variant's reply. One that is the whole body waits for the end, so that one write answers."""
+        if self._done or self._failed_status:
+            return
+        if not self._streaming:
+            if len(data) == self._length:
+                self._body = data
+                return
+            if not self._stream():
+                return
+        try:
+            self._reply.piece(self, data)
+        except WarmfrontError as error:
+            self._abandon()
+            self._give_up(error)
+
+    def on_complete(self) -> None:
+        """The variant's reply is complete."""
+        if self._done:
+            return
+        if self._failed_status:
+            self._again(f"answered {self._failed_status}", timed_out=False)
+            return
+        now = self._plane.clock()
+        request = self.request
+        self.latency_s = now - request.arrival_at
+        self._leave()
+        if self._streaming:
+            self._reply.end(self)
+        else:
+            self._reply.whole(self, self._status, self._headers, self._body)
+        late = request.deadline_at is not None and now > request.deadline_at
+        status = Status.LATE if late else _OK
+        if self._status >= 400:  # a variant that turns an input down has not shown how long it takes to answer one
+            status = Status.REJECTED
+        self._outcome(status, censored=False, now=now)
+        self._conclude(status)
+
+    def on_failure(self, failure: Failure) -> None:
+        """The call broke: refused, reset, timed out or not HTTP."""
+        if self._done:
+            return
+        self._call = None
+        if self._streaming:
+            self._give_up(UpstreamFailed(f"{self.chosen.variant.name} broke off its reply: {failure.message}"))
+            return
+        self._again(failure.message, timed_out=failure.kind is FailureKind.TIMEOUT)
+
+    def _stream(self) -> bool:
+        """Hand the head to the client; False when it refused the reply, which ends the passage."""
+        self._streaming = True
+        try:
+            self._reply.begin(self, self._status, self._headers)
+        except WarmfrontError as error:
+            self._abandon()
+            self._give_up(error)
+            return False
+        return True
+
+    def _take_note(self, name: bytes, value: bytes) -> None:
+        if name == b"warmfront-first-request":
+            self.cold = self.cold or value == b"true"
+        elif name == b"warmfront-execution-ms":
+            try:
+                execution_s = float(value) / 1000
+            except ValueError:
+                return
+            if 0 <= execution_s < float("inf"):
+                self._execution_s = execution_s
+        elif name == b"warmfront-label":
+            self.label = value.decode("latin-1")
+
+    # -- failing -----------------------------------------------------------------------------------------------------
+
+    def _refused_by_variant(self, status: int, headers: Headers, length: int | None) -> None:
+        if status in (429, 503):
+            wait = next((value for name, value in headers if name == b"retry-after"), b"1")
+            self._retry_after_s = float(wait) if wait.isdigit() else 1.0
+        self._failed_status = status
+        if length is None or length > _DRAIN_LIMIT:
+            self._abandon()
+            self._again(f"answered {status}", timed_out=False)
+
+    def _again(self, what: str, *, timed_out: bool) -> None:
+        """The variant failed. Try the next best one if time is left and this was the first try, else give up."""
+        plane, name = self._plane, self.chosen.variant.name
+        now = plane.clock()
+        self._call = None
+        self._failures += (f"{name} {what}",)
+        if (suppressed := plane.seldom.admit(f"failed {name}", now)) is not None:
+            _log.warning(
+                "variant failed: %s", self._failures[-1], extra={"fields": {"variant": name, "suppressed": suppressed}}
+            )
+        deadline_at = self.request.deadline_at
+        exhausted = timed_out and self._time_left(now) <= 0.001
+        if self._tries >= _MAX_TRIES or exhausted or (deadline_at is not None and now >= deadline_at):
+            self._give_up(
+                all_failed(self._failures, retry_after_s=self._retry_after_s, timed_out=timed_out), timed_out=timed_out
+            )
+            return
+        self._outcome(Status.FAILED, censored=timed_out, now=now)
+        plane.measures.retries.child(self.request.task, name).value += 1
+        self.request = replace(self.request, excluded=self.request.excluded | {name})
+        before = self.decision
+        try:
+            self._attempt()
+        except WarmfrontError as error:
+            if isinstance(error, ObjectiveUnmet | NoVariant | UnknownTask):
+                error = all_failed(self._failures, retry_after_s=self._retry_after_s, timed_out=timed_out)
+            self.decision = before
+            self._leave()
+            self._conclude(Status.FAILED)
+            self._reply.fail(self, error)
+
+    def _give_up(self, error: WarmfrontError, *, timed_out: bool = False) -> None:
+        self._leave()
+        self._outcome(Status.FAILED, censored=timed_out, now=self._plane.clock())
+        self._conclude(Status.FAILED)
+        if self._streaming:
+            self._reply.cut(self, error)
+        else:
+            self._reply.fail(self, error)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _abandon(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def _leave(self) -> None:
+        """Free this request's place. Nothing that the pool still says counts after this."""
+        self._done = True
+        self._call = None
+        admission = self._plane.admission
+        if self._waiting:
+            self._waiting = False
+            admission.end_wait()
+        admission.leave(self.request.size_bytes)
+
+    def _outcome(self, status: Status, *, censored: bool, now: float) -> None:
+        """Tell the selector how the last try ended."""
+        plane, decision = self._plane, self.decision
+        assert decision is not None
+        variant = self.chosen.variant
+        upstream_s = now - self._sent_at
+        self.latency_s = now - self.request.arrival_at
+        outcome = Outcome(
+            decision_id=decision.id,
+            status=status,
+            latency_s=self.latency_s,
+            upstream_s=upstream_s,
+            execution_s=self._execution_s,
+            cold=self.cold,
+            censored=censored,
+        )
+        try:
+            plane.selector.observe(outcome, now)
+        except NotFound:  # the variant left the catalogue meanwhile, or too many requests came since
+            _log.debug("outcome of a forgotten decision: %s", decision.id)
+        measures = plane.measures.route(variant.task, variant.name)
+        measures.upstream.observe(upstream_s)
+        if self.cold:
+            measures.cold.value += 1
+
+    def _conclude(self, status: Status) -> None:
+        """Count and record the request as a whole, after the outcome of its last try."""
+        plane, decision = self._plane, self.decision
+        assert decision is not None
+        chosen = decision.chosen
+        if chosen is not None:
+            measures = plane.measures.route(chosen.variant.task, chosen.variant.name)
+            measures.statuses[status].value += 1
+            measures.latency.observe(self.latency_s)
+        else:
+            plane.measures.requests.child(decision.request.task, "", status.value).value += 1
+        if self.label is not None:
+            plane.labels.remember(decision.id, self.label)
+        if plane.records is not None:
+            plane.records.write(
+                request_row(
+                    decision,
+                    status=status,
+                    cold=self.cold,
+                    latency_s=self.latency_s,
+                    upstream_s=0.0 if chosen is None else plane.clock() - self._sent_at,
+                    execution_s=self._execution_s,
+                    run_id=plane.settings.run_id,
+                    seed=plane.settings.seed,
+                    run_started_at=plane.started_at,
+                )
+            )
+        if plane.settings.access_log:
+            plane.access(decision, status, self.latency_s, self._message.headers)

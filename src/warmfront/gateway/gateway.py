@@ -1,0 +1,231 @@
+"""The handler: one exchange in, one reply out, whatever front it came through.
+
+What may live here: dispatch by route, the token, rendering of errors, the catalogue's observations on their way to the
+selector. What must not: sockets, threads, signals (fronts), and how long things take (forwarding).
+"""
+
+import hmac
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from warmfront.domain import Observation, Request
+from warmfront.errors import InvalidRequest, MethodNotAllowed, Unauthorized, UnknownTask, WarmfrontError
+from warmfront.gateway import introspection, problems, routes
+from warmfront.gateway.admission import Admission
+from warmfront.gateway.dialects import OPEN_INFERENCE, TASK_HEADER, Message
+from warmfront.gateway.events import Events
+from warmfront.gateway.forwarding import Passage
+from warmfront.gateway.intake import Intake
+from warmfront.gateway.measures import Measures
+from warmfront.gateway.objective import from_headers, from_parameters
+from warmfront.gateway.plane import Memory, Plane, Selector
+from warmfront.gateway.replies import DirectReply
+from warmfront.gateway.routes import Action, Route
+from warmfront.gateway.settings import Settings
+from warmfront.gateway.wake import Waker
+from warmfront.protocols import open_inference
+from warmfront.telemetry import metrics
+from warmfront.telemetry.records import RecordFile
+from warmfront.wire.messages import Exchange
+from warmfront.wire.pool import Origin, Pool
+
+_log = logging.getLogger(__name__)
+
+_JSON = [(b"content-type", b"application/json")]
+_NO_FEED: Mapping[str, str] = {}
+
+
+class Gateway:
+    """The selector's data plane.
+
+    Whoever feeds `update` may set `plane.settled` (whether all variants were told once; else true from the start) and
+    `describe` (how that feed stands).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        selector: Selector,
+        pool: Pool,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.plane = Plane(
+            settings=settings,
+            selector=selector,
+            pool=pool,
+            admission=Admission(
+                max_in_flight=settings.max_in_flight,
+                max_in_flight_bytes=settings.max_in_flight_bytes,
+                max_waiting=settings.max_waiting,
+            ),
+            measures=Measures(),
+            labels=Memory(settings.labels),
+            records=RecordFile(settings.records) if settings.records else None,
+            clock=clock,
+            wall=wall,
+            started_at=clock(),
+            id_prefix=f"{os.urandom(5).hex()}-",
+        )
+        self.intake = Intake(self.plane)
+        self.events = Events(self.plane, self.intake)
+        self.waker = Waker(self.plane)
+        self.describe: Callable[[], Mapping[str, str]] = lambda: _NO_FEED
+        self.draining = False
+        self.plane.measures.registry.collect(self._collect)
+        self._actions: dict[Action, Callable[[Exchange, Route, str], None]] = {
+            Action.EVENT: self._event,
+            Action.INFER: self._infer,
+            Action.DECIDE: self._decide,
+            Action.TASKS: self._tasks,
+            Action.TASK: self._task,
+            Action.LIVE: self._live,
+            Action.READY: self._ready,
+            Action.METRICS: self._metrics,
+        }
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are welcome."""
+        return not self.draining and self.plane.settled()
+
+    def update(self, observation: Observation) -> None:
+        """Take what was seen of a variant. One whose address cannot be used is shown and never chosen."""
+        plane, variant = self.plane, observation.variant
+        if observation.gone:
+            plane.origins.pop(variant.name, None)
+            plane.measures.forget(variant.name)
+        elif observation.available:
+            try:
+                plane.origins[variant.name] = Origin.parse(variant.url)
+            except InvalidRequest as error:
+                observation = Observation(variant=variant, available=False, reason=f"address {error}")
+        if not observation.gone:
+            plane.measures.ready.child(variant.task, variant.name).value = observation.ready
+            plane.measures.starting.child(variant.task, variant.name).value = len(observation.starting_at)
+        plane.selector.update(observation, plane.clock())
+        self.intake.catalogue_changed()
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer `exchange`, now or later. Every error becomes problem details."""
+        try:
+            route, task = routes.match(exchange.method, exchange.path)
+            if route.guarded and self.plane.settings.token:
+                self._authorize(exchange)
+            self._actions[route.action](exchange, route, task)
+        except WarmfrontError as error:
+            self._fail(exchange, error)
+        except Exception:  # noqa: BLE001 - whatever breaks inside, this client gets a reply on every front
+            _log.exception("a request failed inside", extra={"fields": {"path": exchange.path[:200]}})
+            if exchange.responded:
+                exchange.abort()
+            else:
+                self._fail(exchange, WarmfrontError("an error inside the selector; its log has the details"))
+
+    def tick(self) -> None:
+        """Once a second: act on the plan, write pending rows."""
+        self.waker.tick()
+        if self.plane.records is not None:
+            self.plane.records.flush()
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self.plane.records is not None:
+            self.plane.records.close()
+
+    def _fail(self, exchange: Exchange, error: WarmfrontError) -> None:
+        if isinstance(error, MethodNotAllowed) and exchange.method == "OPTIONS":
+            allow = ", ".join(routes.methods(exchange.path)).encode()
+            exchange.respond(204, [(b"allow", allow)])
+            return
+        self.plane.measures.refused.child(error.slug).value += 1
+        in_event_mode = exchange.path == "/"
+        status = 422 if in_event_mode and isinstance(error, UnknownTask) else None
+        status, headers, body = problems.render(error, status=status)
+        if isinstance(error, MethodNotAllowed):
+            headers.append((b"allow", ", ".join(routes.methods(exchange.path)).encode()))
+        exchange.respond(status, headers, body)
+
+    def _authorize(self, exchange: Exchange) -> None:
+        given = exchange.header(b"authorization") or b""
+        if not hmac.compare_digest(given, b"Bearer " + self.plane.settings.token.encode()):
+            raise Unauthorized("this path wants the selector's token; send Authorization: Bearer TOKEN")
+
+    # -- inference ---------------------------------------------------------------------------------------------------
+
+    def _event(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        self.events.receive(exchange)
+
+    def _infer(self, exchange: Exchange, route: Route, task: str) -> None:
+        request = self._request(exchange, route, task)
+        message = Message(protocols=route.protocols, headers=exchange.headers, body=exchange.body)
+        reply = DirectReply(exchange)
+        passage = Passage(self.plane, request, message, reply)
+        exchange.on_disconnect = passage.cancel
+        try:
+            passage.begin()
+        except WarmfrontError as error:
+            self.plane.measures.refused.child(error.slug).value += 1
+            reply.fail(passage, error)
+
+    def _request(self, exchange: Exchange, route: Route, task: str) -> Request:
+        if not task:
+            named = exchange.header(TASK_HEADER)
+            if not named:
+                raise InvalidRequest("Warmfront-Task is absent; on this path it names the task")
+            task = named.decode("utf-8", "backslashreplace")
+        asked = self.intake.defaults(task)
+        if OPEN_INFERENCE in route.protocols:
+            asked = from_parameters(open_inference.parameters(exchange.body), asked)
+        asked = from_headers(exchange.headers, asked)
+        return self.intake.request(task, len(exchange.body), asked, route.protocols, arrival_at=exchange.received_at)
+
+    # -- looking in --------------------------------------------------------------------------------------------------
+
+    def _decide(self, exchange: Exchange, route: Route, task: str) -> None:
+        request = self._request(exchange, route, task)
+        decision = self.plane.selector.decide(request, self.plane.clock())
+        if not decision.alternatives:
+            raise self.plane.unknown(task)
+        self._json(exchange, introspection.decision(decision))
+
+    def _tasks(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        names = sorted({o.variant.task for o in self.plane.selector.catalogue.values()})
+        self._json(exchange, {"tasks": [self._task_document(name) for name in names]})
+
+    def _task(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        self._json(exchange, self._task_document(task))
+
+    def _task_document(self, task: str) -> dict[str, object]:
+        plane = self.plane
+        observations = [o for o in plane.selector.catalogue.values() if o.variant.task == task]
+        if not observations:
+            raise self.plane.unknown(task)
+        now = plane.clock()
+        request = Request(id=plane.next_id(), task=task, size_bytes=0, arrival_at=now)
+        return introspection.task(task, observations, plane.selector.decide(request, now))
+
+    def _live(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        self._json(exchange, {"live": True})
+
+    def _ready(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        document = {"ready": self.ready, "draining": self.draining, "catalogue": dict(self.describe())}
+        self._json(exchange, document, 200 if self.ready else 503)
+
+    def _metrics(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        exchange.respond(200, [(b"content-type", metrics.CONTENT_TYPE)], self.plane.measures.registry.render())
+
+    def _collect(self) -> None:
+        plane = self.plane
+        plane.measures.in_flight.value = plane.admission.in_flight
+        plane.measures.waiting.value = plane.admission.waiting
+        plane.measures.kept.value = len(self.events.duplicates)
+        plane.measures.catalogue.value = float(self.plane.settled())
+
+    def _json(self, exchange: Exchange, document: object, status: int = 200) -> None:
+        exchange.respond(status, list(_JSON), msgspec.json.encode(document))

@@ -1,0 +1,72 @@
+"""What the selector shows of itself: a decision without acting on it, tasks, variants, readiness. JSON documents only.
+
+Durations on the wire are milliseconds, as everywhere outside the code.
+"""
+
+from typing import Any
+
+from warmfront.domain import Candidate, Decision, Observation
+
+
+def candidate(one: Candidate) -> dict[str, Any]:
+    """One candidate's numbers. `verdict` is empty for an eligible one."""
+    return {
+        "variant": one.variant.name,
+        "revision": one.variant.revision,
+        "warmth": one.warmth.value,
+        "ready": one.ready,
+        "in_flight": one.in_flight,
+        "accuracy": round(one.accuracy, 4),
+        "probability": round(one.probability, 4),
+        "predicted_ms": round(one.predicted_s * 1000, 3),
+        "p95_ms": round(one.p95_s * 1000, 3),
+        "wait_ms": round(one.wait_s * 1000, 3),
+        "score": round(one.score, 6),
+        "verdict": one.verdict,
+    }
+
+
+def decision(one: Decision) -> dict[str, Any]:
+    """The choice, its reason and every alternative's numbers, best score first."""
+    request = one.request
+    budget_s = None if request.deadline_at is None else request.deadline_at - request.arrival_at
+    ranked = sorted(one.alternatives, key=lambda c: (bool(c.verdict), -c.score))
+    return {
+        "decision_id": one.id,
+        "task": request.task,
+        "policy": one.policy,
+        "reason": one.reason.value,
+        "chosen": one.chosen.variant.name if one.chosen else None,
+        "cold": one.cold,
+        "deadline_ms": None if budget_s is None else round(budget_s * 1000, 3),
+        "min_accuracy": request.min_accuracy,
+        "candidates": [candidate(c) for c in ranked],
+    }
+
+
+def observation(one: Observation) -> dict[str, Any]:
+    """What is known of a variant from the platform and from its annotations."""
+    variant = one.variant
+    return {
+        "variant": variant.name,
+        "revision": variant.revision,
+        "url": variant.url,
+        "protocols": list(variant.protocols),
+        "concurrency": variant.concurrency,
+        "max_replicas": variant.max_replicas,
+        "ready": one.ready,
+        "starting": len(one.starting_at),
+        "available": one.available,
+        "reason": one.reason,
+    }
+
+
+def task(name: str, observations: list[Observation], estimate: Decision) -> dict[str, Any]:
+    """One task: its variants as observed, each with its estimate for an empty request without a deadline."""
+    estimates = {c.variant.name: candidate(c) for c in estimate.alternatives}
+    return {
+        "task": name,
+        "policy": estimate.policy,
+        "would_choose": estimate.chosen.variant.name if estimate.chosen else None,
+        "variants": [observation(o) | {"estimate": estimates.get(o.variant.name)} for o in observations],
+    }

@@ -1,0 +1,82 @@
+"""The reply to a plain HTTP client: the variant's status, headers and bytes, passed on as they come.
+
+What may live here: the headers that the selector adds. What must not: events.
+"""
+
+from warmfront.cloudevents import Headers
+from warmfront.errors import WarmfrontError
+from warmfront.gateway import problems
+from warmfront.gateway.forwarding import Passage
+from warmfront.wire.messages import Exchange, returnable
+
+_OWN = frozenset(
+    {
+        b"warmfront-variant",
+        b"warmfront-cold-start",
+        b"warmfront-predicted-ms",
+        b"warmfront-probability",
+        b"warmfront-decision-id",
+    }
+)
+
+
+def explain(passage: Passage) -> Headers:
+    """What the selector tells about its choice; `Server-Timing` is in milliseconds."""
+    chosen, decision = passage.chosen, passage.decision
+    assert decision is not None
+    return [
+        (b"warmfront-variant", chosen.variant.name.encode()),
+        (b"warmfront-cold-start", b"true" if passage.cold else b"false"),
+        (b"warmfront-predicted-ms", b"%.1f" % (chosen.predicted_s * 1000)),
+        (b"warmfront-probability", b"%.4f" % chosen.probability),
+        (b"warmfront-decision-id", decision.id.encode()),
+        (
+            b"server-timing",
+            b"decide;dur=%.3f, upstream;dur=%.3f" % (passage.decide_s * 1000, passage.upstream_s * 1000),
+        ),
+    ]
+
+
+class DirectReply:
+    """Writes a passage's reply to one exchange, with the client's back-pressure handed to the variant."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def whole(self, passage: Passage, status: int, headers: Headers, body: bytes) -> None:
+        """One write."""
+        self._exchange.respond(status, _merged(passage, headers), body)
+
+    def begin(self, passage: Passage, status: int, headers: Headers) -> None:
+        """Head first, pieces as they come."""
+        exchange = self._exchange
+        exchange.on_pause = passage.pause
+        exchange.on_resume = passage.resume
+        exchange.start(status, _merged(passage, headers))
+
+    def piece(self, passage: Passage, data: bytes) -> None:  # noqa: ARG002 - the Reply protocol
+        """One piece, unchanged."""
+        self._exchange.write(data)
+
+    def end(self, passage: Passage) -> None:  # noqa: ARG002 - the Reply protocol
+        """The end."""
+        self._exchange.finish()
+
+    def cut(self, passage: Passage, error: WarmfrontError) -> None:  # noqa: ARG002 - the Reply protocol
+        """A reply that broke off must not look complete."""
+        self._exchange.abort()
+
+    def fail(self, passage: Passage, error: WarmfrontError) -> None:
+        """Problem details."""
+        status, headers, body = problems.render(error)
+        if passage.decision is not None:
+            headers.append((b"warmfront-decision-id", passage.decision.id.encode()))
+        self._exchange.respond(status, headers, body)
+
+
+def _merged(passage: Passage, headers: Headers) -> Headers:
+    kept = [item for item in returnable(headers) if item[0] not in _OWN]
+    kept += explain(passage)
+    return kept

@@ -1,0 +1,1 @@
+"""Inference wire protocols: what the selector must read of them, and no more."""

@@ -1,0 +1,67 @@
+"""Request rows as JSON lines: what metrics and reports are computed from.
+
+What may live here: the row and how it gets to disk. What must not: computing anything from rows.
+Times are seconds; `arrival_s` counts from the start of the run. Absent is null.
+"""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+_FLUSH_BYTES = 65_536
+
+
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="request"):
+    """One request and what became of it. `queued_s` is the part of `latency_s` before the model began to run."""
+
+    run_id: str
+    policy: str
+    seed: int | None
+    request_id: str
+    task: str
+    arrival_s: float
+    deadline_s: float | None
+    min_accuracy: float | None
+    variant: str | None
+    revision: str | None
+    reason: str
+    predicted_s: float | None
+    probability: float | None
+    cold: bool
+    queued_s: float
+    latency_s: float
+    on_time: bool
+    correct: bool | None
+    status: str
+    hedged: bool = False
+
+
+class RecordFile:
+    """Appends rows to a file in batches; `flush` writes what is pending, `close` too.
+
+    A crash loses at most what came after the last flush, and never leaves half a line before a whole one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("ab", buffering=0)
+        self._encoder = msgspec.json.Encoder()
+        self._pending = bytearray()
+
+    def write(self, row: RequestRow) -> None:
+        """Add one row."""
+        self._pending += self._encoder.encode(row)
+        self._pending += b"\n"
+        if len(self._pending) >= _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        if self._pending:
+            self._file.write(self._pending)
+            self._pending.clear()
+
+    def close(self) -> None:
+        """Write what is pending and close the file."""
+        self.flush()
+        self._file.close()
