@@ -4,52 +4,73 @@ A forecast is prepared once and read by many requests: only the last step, from 
 """
 
 from math import exp, inf, log
+from typing import NamedTuple
 
 from warmfront.domain import Warmth
-from warmfront.selection.estimators.calibration import Calibration, read
+from warmfront.selection.estimators.calibration import BINS, PER_UNIT, Z_MIN, Calibration
 from warmfront.selection.estimators.duration import Duration
 
 
-class Forecast:
-    """Latency, accuracy and price of sending one more request to a variant. Never changed once made.
+class Forecast(NamedTuple):
+    """Latency, accuracy and price of sending one more request to a variant. A tuple, for many are made.
 
-    `predicted_s` and `p95_s` are quantiles of the whole latency, `wait_s` the median of its cold start and queue,
+    `predicted_s` and `p95_s` are quantiles of the whole `latency`, `wait_s` the median of its cold start and queue,
     `execution_s` the median of the warm execution alone. `start_cost` is the price of the start this request would
-    cause (0 when a replica is there or coming). `once_warm` is the same variant with an idle ready replica.
+    cause (0 when a replica is there or coming). `if_warm` is the same variant with an idle ready replica; None when this
+    is that already. `cdf`, `scale` and `offset` turn a budget into a probability.
     """
 
-    __slots__ = ("_cdf", "_scale", "accuracy", "execution_s", "mu", "name", "once_warm", "p95_s", "predicted_s",
-                 "sigma", "start_cost", "wait_s", "warmth")  # fmt: skip
+    name: str
+    warmth: Warmth
+    accuracy: float
+    predicted_s: float
+    p95_s: float
+    wait_s: float
+    execution_s: float
+    start_cost: float
+    if_warm: "Forecast | None"
+    latency: Duration
+    cdf: list[float]
+    scale: float
+    offset: float
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        warmth: Warmth,
-        accuracy: float,
-        latency: Duration,
-        wait_s: float,
-        execution_s: float,
-        calibration: Calibration,
-        start_cost: float = 0.0,
-        once_warm: "Forecast | None" = None,
-    ) -> None:
-        self.name = name
-        self.warmth = warmth
-        self.accuracy = accuracy
-        self.mu, self.sigma = latency
-        self.predicted_s = exp(self.mu + self.sigma * calibration.z50)
-        self.p95_s = exp(self.mu + self.sigma * calibration.z95)
-        self.wait_s = wait_s
-        self.execution_s = execution_s
-        self.start_cost = start_cost
-        self.once_warm = self if once_warm is None else once_warm
-        self._cdf = calibration.cdf
-        self._scale = 1 / self.sigma
+    @property
+    def once_warm(self) -> "Forecast":
+        """The forecast for an idle ready replica."""
+        return self.if_warm or self
 
     def probability(self, log_budget: float) -> float:
-        """P(a reply within the budget), given the budget's logarithm (see `log_budget`)."""
-        return read(self._cdf, (log_budget - self.mu) * self._scale)
+        """P(a reply within the budget), given the budget's logarithm. On the hot path: the cdf is read in place."""
+        x = log_budget * self.scale - self.offset
+        if x <= 0:
+            return 0.0
+        cdf = self.cdf
+        if x >= BINS:
+            return cdf[BINS]
+        i = int(x)
+        low = cdf[i]
+        return low + (cdf[i + 1] - low) * (x - i)
+
+
+def forecast(
+    name: str,
+    warmth: Warmth,
+    accuracy: float,
+    latency: Duration,
+    calibration: Calibration,
+    *,
+    wait_s: float,
+    execution_s: float,
+    start_cost: float = 0.0,
+    if_warm: Forecast | None = None,
+) -> Forecast:
+    """The forecast whose latency is `latency`, in the shape that `calibration` has learned."""
+    mu, sigma = latency
+    scale = PER_UNIT / sigma
+    return Forecast(
+        name, warmth, accuracy, exp(mu + sigma * calibration.z50), exp(mu + sigma * calibration.z95), wait_s,
+        execution_s, start_cost, if_warm, latency, calibration.cdf, scale, mu * scale + Z_MIN * PER_UNIT,
+    )  # fmt: skip
 
 
 def log_budget(budget_s: float) -> float:

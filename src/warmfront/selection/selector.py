@@ -11,10 +11,11 @@ from typing import NamedTuple
 from warmfront.domain import Candidate, Decision, Feedback, Observation, Outcome, Reason, Request, Start
 from warmfront.errors import Conflict, NotFound
 from warmfront.selection.forecast import Forecast, log_budget
+from warmfront.selection.knowledge import Environment
 from warmfront.selection.policies.base import Policy, conclude
 from warmfront.selection.prewarm import Planner
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
-from warmfront.selection.variants import Environment, KnownVariant
+from warmfront.selection.variants import KnownVariant
 
 __all__ = ["Selector", "SelectorSettings"]
 
@@ -67,7 +68,7 @@ class Selector:
             known = self._known[variant.name] = KnownVariant(observation, self._environment)
             self._tasks.setdefault(variant.task, []).append(known)
         elif known.update(observation, now):
-            self._forget_forecasts()
+            self._refresh_all()
 
     def decide(self, request: Request, now: float) -> Decision:
         """Choose a variant for the request, or refuse, and say why. Changes nothing: ask as often as you like."""
@@ -97,20 +98,19 @@ class Selector:
         eligible: _Pool = []
         spare: _Pool = []
         for known in variants:
-            warmth, ready, age_s = known.standing(now)
-            forecast = known.forecast(size, warmth, ready, age_s)
+            forecast = known.forecast(size, now)
             probability = forecast.probability(log_d)
             verdict, usable = "", True
             if not known.observation.available:
                 verdict, usable = f"unavailable: {known.observation.reason}", False
-            elif known.observation.variant.name in excluded:
+            elif known.variant.name in excluded:
                 verdict, usable = "excluded: already tried for this request", False
             elif now < known.resting_until:
                 verdict = f"resting {known.resting_until - now:.1f} s after {known.failures} failures in a row"
             elif forecast.accuracy < floor:
                 verdict = f"accuracy {forecast.accuracy:.3f} is below the floor {floor:.3f}"
             candidate = Candidate(
-                known.observation.variant, warmth, ready, known.in_flight, forecast.accuracy, probability,
+                known.variant, forecast.warmth, known.ready(now), known.in_flight, forecast.accuracy, probability,
                 forecast.predicted_s, forecast.p95_s, forecast.wait_s, score(forecast, probability), verdict,
             )  # fmt: skip
             everyone.append(candidate)
@@ -138,12 +138,12 @@ class Selector:
             raise Conflict(f"decision {decision.id} was started already; decide anew, with the variant excluded")
         name = decision.chosen.variant.name
         self._policy.started(name)
-        self._planner.arrived(decision.request, now)
+        size = rounded(decision.request.size_bytes)
+        self._planner.arrived(decision.request, size, now)
         known = self._known.get(name)
         if known is None:
             return
-        size = rounded(decision.request.size_bytes)
-        expected = known.forecast(size, *known.standing(now))
+        expected = known.forecast(size, now)
         known.sent(now)
         _remember(self._pending, decision.id, _Sent(known, size, expected), self._settings.max_pending)
 
@@ -157,19 +157,18 @@ class Selector:
             raise NotFound(_unknown(outcome.decision_id))
         _remember(self._answered, outcome.decision_id, sent, self._settings.max_answered)
         sent.known.ended(outcome, now)
-        if sent.known.learn(sent.size, outcome, sent.expected):
-            self._forget_forecasts()
+        if sent.known.knowledge.learn_reply(sent.size, outcome, sent.expected):
+            self._refresh_all()
 
     def _judge(self, feedback: Feedback) -> None:
         sent = self._answered.get(feedback.decision_id) or self._pending.get(feedback.decision_id)
         if sent is None:
             raise NotFound(_unknown(feedback.decision_id))
-        sent.known.accuracy.observe(sent.size, feedback.correct)
-        sent.known.forget_forecasts()
+        sent.known.knowledge.learn_accuracy(sent.size, feedback.correct)
 
     def plan(self, now: float) -> list[Start]:
-        """The variants worth waking now, in the background. Each is told once and from then on presumed to be starting."""
-        return [start for variants in self._tasks.values() for start in self._planner.plan(variants, now)]
+        """The variants worth waking now, in the background. Each is told once and then presumed to be starting."""
+        return [start for task, variants in self._tasks.items() for start in self._planner.plan(task, variants, now)]
 
     def _forget(self, name: str) -> None:
         known = self._known.pop(name, None)
@@ -179,16 +178,17 @@ class Selector:
             variants.remove(known)
             if not variants:
                 del self._tasks[known.variant.task]
+                self._planner.forget(known.variant.task)
 
-    def _forget_forecasts(self) -> None:
+    def _refresh_all(self) -> None:
         for known in self._known.values():
-            known.forget_forecasts()
+            known.knowledge.refresh()
 
 
 def rounded(size: int) -> int:
-    """The size cut to five significant bits (within 6 %), so that requests of about one size share a forecast."""
-    shift = size.bit_length() - 5
-    return size >> shift << shift if shift > 0 else size
+    """The size rounded to four significant bits (within 6 %), so that requests of about one size share a forecast."""
+    shift = size.bit_length() - 4
+    return size + (1 << shift >> 1) >> shift << shift if shift > 0 else size
 
 
 def _remember(table: dict[str, _Sent], key: str, value: _Sent, limit: int) -> None:

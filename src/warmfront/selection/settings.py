@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from warmfront.domain import Spread
 
-
 _NETWORK = Spread(p50=0.002, p95=0.01)
 _PLATFORM_START = Spread(p50=1.5, p95=2.5)
 _EXECUTION = Spread(p50=0.1, p95=0.5)
@@ -48,7 +47,6 @@ class SelectorSettings:
     max_answered: int = 20_000  # ended decisions that feedback may still name
 
     # background starts
-    plan_interval_s: float = 0.25  # one task is planned for at most this often
     recent_requests: int = 16  # the shapes of that many recent requests stand for the next ones
     recent_horizon_s: float = 600.0  # and none older than this
 

@@ -55,7 +55,9 @@ class Calibration:
 
     def probability(self, z: float) -> float:
         """P(a request comes out at most `z`)."""
-        return read(self.cdf, z)
+        x = min(max((z - Z_MIN) * PER_UNIT, 0.0), BINS)
+        i = min(int(x), BINS - 1)
+        return self.cdf[i] + (self.cdf[i + 1] - self.cdf[i]) * (x - i)
 
     def _fade(self) -> None:
         self._counts = [count * DECAY for count in self._counts]
@@ -76,15 +78,3 @@ class Calibration:
 
 def _bin(z: float) -> int:
     return min(max(int((z - Z_MIN) * PER_UNIT), 0), BINS)
-
-
-def read(cdf: list[float], z: float) -> float:
-    """The value of a `cdf` at `z`, straight between the edges. On the hot path: 0.3 us."""
-    x = (z - Z_MIN) * PER_UNIT
-    if x <= 0:
-        return 0.0
-    if x >= BINS:
-        return cdf[BINS]
-    i = int(x)
-    low = cdf[i]
-    return low + (cdf[i + 1] - low) * (x - i)

@@ -31,7 +31,7 @@ class ColdStart:
     def _prior(self) -> Duration:
         if self._process is None:
             return self._default
-        return total((self._platform.value, self._process))
+        return total(self._platform.value.moments, self._process.moments)
 
     def estimate(self) -> Duration:
         """The whole start, from being asked for to ready."""

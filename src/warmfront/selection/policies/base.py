@@ -7,11 +7,14 @@ sooner predicted, then the first by name. A policy never changes while it decide
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import ClassVar, Protocol
 
 from warmfront.domain import Candidate, OnMiss, Reason, Request
 from warmfront.selection.forecast import Forecast
 from warmfront.selection.settings import SelectorSettings
+
+_score = attrgetter("score")
 
 Score = Callable[[Forecast, float], float]  # (forecast, probability) -> score
 
@@ -28,6 +31,7 @@ class Policy(ABC):
     """Chooses one of the candidates of a request. All are built alike, with the generator they may draw from."""
 
     name: ClassVar[str]
+    wakes: ClassVar[bool] = False  # whether sleeping variants are woken in the background, by this policy's scores
 
     def __init__(self, *, rng: Generator) -> None:
         self._rng = rng
@@ -40,10 +44,16 @@ class Policy(ABC):
         self, pool: Sequence[tuple[Candidate, Forecast]], _log_budget: float, _settings: SelectorSettings, /
     ) -> Candidate:
         """The best of a pool that is not empty."""
-        return max((candidate for candidate, _ in pool), key=rank)
+        return best([candidate for candidate, _ in pool])
 
     def started(self, variant: str, /) -> None:  # noqa: B027 - most policies count no turns
         """A request was sent to `variant` by this policy's choice."""
+
+
+def best(candidates: Sequence[Candidate]) -> Candidate:
+    """The largest score, by the written tie rule. The rule is only asked where scores are equal."""
+    top = max(candidates, key=_score).score
+    return max([candidate for candidate in candidates if candidate.score == top], key=rank)
 
 
 def rank(candidate: Candidate) -> tuple[float, float, float, "_Reversed"]:

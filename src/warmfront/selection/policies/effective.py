@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from warmfront.domain import Candidate, Request
 from warmfront.selection.forecast import Forecast
-from warmfront.selection.policies.base import Policy, Score, rank
+from warmfront.selection.policies.base import Policy, Score, best, rank
 from warmfront.selection.settings import SelectorSettings
 
 
@@ -24,6 +24,7 @@ class Effective(Policy):
     """
 
     name = "effective"
+    wakes = True
 
     def scorer(self, request: Request, settings: SelectorSettings, /) -> Score:
         """At most 1, larger is better."""
@@ -49,11 +50,12 @@ class Effective(Policy):
         self, pool: Sequence[tuple[Candidate, Forecast]], log_budget: float, settings: SelectorSettings, /
     ) -> Candidate:
         """The best by the three cases of the class."""
-        able = [c for c, _ in pool if c.probability >= settings.can_probability]
+        can = settings.can_probability
+        able = [c for c, _ in pool if c.probability >= can]
         if able:
-            return max(able, key=rank)
+            return best(able)
         if any(c.probability >= settings.doomed_probability for c, _ in pool):
-            return max((c for c, _ in pool), key=rank)
+            return best([c for c, _ in pool])
 
         def help_next(pair: tuple[Candidate, Forecast]) -> tuple[float, tuple[object, ...]]:
             candidate, forecast = pair

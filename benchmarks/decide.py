@@ -1,0 +1,80 @@
+"""What one decision costs: thread CPU per `Selector.decide` with 32 candidates, all of them explained.
+
+    python benchmarks/decide.py
+
+The variants stand as they would in a busy selector: 16 warm, 8 starting, 8 cold. Requests vary in size and deadline, time
+passes between them, and every 20th is started and its outcome learned, so that forecasts go out of date.
+"""
+
+import json
+import random
+import statistics
+import sys
+import time
+
+from warmfront.domain import Observation, Outcome, Profile, Request, Spread, Status, Variant
+from warmfront.selection.policies import POLICIES
+from warmfront.selection.selector import Selector
+
+ROUNDS = 5
+CALLS = 5_000
+CANDIDATES = 32
+LEARN_EVERY = 20
+
+
+def _selector(rng: random.Random) -> Selector:
+    selector = Selector(policy=POLICIES["effective"](rng=rng))
+    for i in range(CANDIDATES):
+        execution, start = 0.002 * 1.15**i, 0.3 * 1.12**i
+        profile = Profile(
+            accuracy_by_bytes=((24, 0.5 + 0.01 * i), (200, 0.6 + 0.012 * i)),
+            latency_s=Spread(p50=execution, p95=2 * execution),
+            latency_per_kib_s=execution / 20,
+            cold_start_s=Spread(p50=start, p95=1.5 * start),
+            memory_mb=50 * 1.1**i,
+        )
+        variant = Variant(name=f"v{i:02}", task="t", revision="r1", url="", profile=profile, concurrency=4)
+        warm, starting = i % 2 == 0, i % 4 == 1
+        selector.update(
+            Observation(variant=variant, ready=2 if warm else 0, starting_at=(0.0,) if starting else ()), 0.0
+        )
+    return selector
+
+
+def _request(rng: random.Random, number: int, now: float) -> Request:
+    deadline = now + rng.choice((0.05, 0.2, 1.0, 3.0, 15.0))
+    size = int(rng.lognormvariate(5.0, 1.0))
+    return Request(id=f"r{number}", task="t", size_bytes=size, arrival_at=now, deadline_at=deadline)
+
+
+def _round(seed: int) -> list[float]:
+    """The CPU time of each call, in microseconds."""
+    rng = random.Random(seed)
+    selector, now, costs = _selector(rng), 0.5, []
+    for number in range(CALLS):
+        now += rng.expovariate(1000)
+        request = _request(rng, number, now)
+        before = time.thread_time_ns()
+        decision = selector.decide(request, now)
+        costs.append((time.thread_time_ns() - before) / 1000)
+        if len(decision.alternatives) != CANDIDATES:
+            raise AssertionError(f"{len(decision.alternatives)} candidates are explained, not {CANDIDATES}")
+        if number % LEARN_EVERY == 0 and decision.chosen is not None:
+            selector.started(decision, now)
+            seconds = decision.chosen.predicted_s * rng.lognormvariate(0, 0.3)
+            done = Outcome(decision_id=decision.id, status=Status.OK, latency_s=seconds, upstream_s=seconds)
+            selector.observe(done, now)
+    return costs
+
+
+def measure() -> dict[str, float]:
+    """Median and 99th percentile of the CPU time of a decision, in microseconds: the medians of five rounds."""
+    rounds = [sorted(_round(seed)) for seed in range(ROUNDS)]
+    return {
+        "decide_p50_us": statistics.median(costs[CALLS // 2] for costs in rounds),
+        "decide_p99_us": statistics.median(costs[CALLS * 99 // 100] for costs in rounds),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure()) + "\n")

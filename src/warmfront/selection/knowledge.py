@@ -1,0 +1,192 @@
+"""What was learned of one variant, and the forecasts prepared from it. It knows no observation and never chooses."""
+
+from math import log
+from typing import NamedTuple
+
+from warmfront.domain import Outcome, Profile, Status, Variant, Warmth
+from warmfront.selection.estimators.accuracy import Accuracy
+from warmfront.selection.estimators.calibration import Calibration
+from warmfront.selection.estimators.cold_start import ColdStart, residual
+from warmfront.selection.estimators.duration import Duration, Moments, from_spread, total
+from warmfront.selection.estimators.latency import Execution
+from warmfront.selection.estimators.samples import PRIOR_MASS, LogSamples, Shared
+from warmfront.selection.forecast import Forecast, forecast
+from warmfront.selection.settings import SelectorSettings
+
+AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected length
+MAX_PREPARED = 512  # forecasts kept of one kind; at most 8 sizes per octave ask for one
+LEAST_S = 1e-6
+
+
+class Environment:
+    """What all variants share: the network to them and the platform's part of a start."""
+
+    def __init__(self, settings: SelectorSettings) -> None:
+        self.settings = settings
+        self.network = Shared(from_spread(settings.network_s))
+        self.platform = Shared(from_spread(settings.platform_start_s))
+
+
+class _Served(NamedTuple):
+    """What is expected for one size once a replica serves it."""
+
+    execution: Duration
+    moments: Moments  # network and execution together
+    idle: Forecast  # a ready replica with nothing to do
+
+
+class Knowledge:
+    """The estimators of one variant. Every call that teaches makes the prepared forecasts afresh."""
+
+    def __init__(self, variant: Variant, environment: Environment) -> None:
+        self._environment = environment
+        settings, profile = environment.settings, variant.profile
+        self._name = variant.name
+        self._execution = Execution(profile, settings.default_execution_s)
+        self._network = LogSamples()
+        self._cold_start = ColdStart(profile, environment.platform, settings.default_cold_start_s)
+        self._accuracy = Accuracy(profile, settings.default_accuracy)
+        self._warm_shape, self._waiting_shape = Calibration(), Calibration()
+        self._memory_mb = profile.memory_mb
+        self.refresh()
+
+    def refresh(self) -> None:
+        """An estimate has changed: what was prepared is out of date."""
+        self._served: dict[int, _Served] = {}
+        self._waiting: dict[tuple[int, int, int], Forecast] = {}
+        self._residuals: dict[int, tuple[Moments, float]] = {}
+        self._start = self._cold_start.estimate()
+        self._step_s = self._start.p50 / AGE_STEPS
+        self._to_and_fro = self._network.estimate(self._environment.network.value, PRIOR_MASS)
+        memory_gb = (self._memory_mb or self._environment.settings.default_memory_mb) / 1000
+        self.price_per_s = memory_gb * self._environment.settings.price_per_gb_s
+        self.start_s = self._start.moments.mean
+
+    # learning
+
+    def renew(self, profile: Profile) -> None:
+        """A new revision inherits what its predecessor taught, as a few samples; its own profile is the prior."""
+        self._execution.renew(profile)
+        self._cold_start.renew(profile)
+        self._accuracy.renew(profile)
+        self._memory_mb = profile.memory_mb
+        self.refresh()
+
+    def learn_start(self, seconds: float) -> bool:
+        """Learn one start; true when that moved the platform's share, for everybody."""
+        moved = self._cold_start.observe(max(seconds, LEAST_S))
+        self.refresh()
+        return moved
+
+    def learn_accuracy(self, size: int, correct: float) -> None:
+        """Learn that an answer was right (1), wrong (0) or in between."""
+        self._accuracy.observe(size, correct)
+        self.refresh()
+
+    def learn_reply(self, size: int, outcome: Outcome, expected: Forecast) -> bool:
+        """Learn from a reply that was `expected` so; true when that moved the network's share, for everybody.
+
+        A failure teaches nothing about time unless it was cut off: then only that it would have taken longer.
+        """
+        if outcome.status is Status.REJECTED or (outcome.status is Status.FAILED and not outcome.censored):
+            return False
+        upstream_s = max(outcome.upstream_s, LEAST_S)
+        z = (log(upstream_s) - expected.latency.mu) / expected.latency.sigma
+        waited = expected.warmth is not Warmth.WARM or expected.wait_s > 0
+        shape = self._waiting_shape if waited else self._warm_shape
+        moved = False
+        if outcome.censored:
+            shape.observe_beyond(z)
+            if not (waited or outcome.cold):
+                self._learn_beyond(size, upstream_s)
+        else:
+            shape.observe(z)
+            moved = self._learn_call(size, upstream_s, outcome.execution_s, waited=waited or outcome.cold)
+        self.refresh()
+        return moved
+
+    def _learn_call(self, size: int, upstream_s: float, execution_s: float | None, *, waited: bool) -> bool:
+        """Split what was measured into execution and network. With a wait in it, only the variant's own word counts."""
+        if execution_s:
+            self._execution.observe(size, execution_s)
+            if waited:
+                return False
+            network_s = max(upstream_s - execution_s, LEAST_S)
+            self._network.add(log(network_s))
+            return self._environment.network.observe(network_s)
+        if not waited:
+            self._execution.observe(size, max(upstream_s - self._to_and_fro.p50, upstream_s / 10))
+        return False
+
+    def _learn_beyond(self, size: int, upstream_s: float) -> None:
+        execution_s = upstream_s - self._to_and_fro.p50
+        if execution_s > 0:
+            self._execution.observe_beyond(size, execution_s)
+
+    # forecasting
+
+    def warm(self, size: int, ahead: int = 0, slots: int = 1) -> Forecast:
+        """With a ready replica, and `ahead` requests that must leave first from `slots` places."""
+        served = self._served.get(size) or self._serve(size)
+        if not ahead:
+            return served.idle
+        key = (size, ahead, -slots)
+        found = self._waiting.get(key)
+        if found is None:
+            queue = _queue(ahead, slots, served.execution)
+            found = self._waiting[key] = forecast(
+                self._name, Warmth.WARM, served.idle.accuracy, total(served.moments, queue), self._waiting_shape,
+                wait_s=queue.mean, execution_s=served.idle.execution_s,
+            )  # fmt: skip
+        return found
+
+    def waiting(self, size: int, age_s: float | None, ahead: int, slots: int) -> Forecast:
+        """Without a ready replica: one has been starting for `age_s`, or (None) this request would start one."""
+        step = 0 if age_s is None else int(age_s / self._step_s) + 1
+        key = (size, ahead, step)
+        found = self._waiting.get(key)
+        if found is None:
+            served = self._served.get(size) or self._serve(size)
+            rest, rest_s = self._residual(step)
+            queue = _queue(ahead, slots, served.execution)
+            hold_s = self.start_s + self._environment.settings.hold_s
+            found = forecast(
+                self._name, Warmth.STARTING if step else Warmth.COLD, served.idle.accuracy,
+                total(served.moments, rest, queue), self._waiting_shape,
+                wait_s=rest_s + queue.mean, execution_s=served.idle.execution_s,
+                start_cost=0.0 if step else self.price_per_s * hold_s, if_warm=served.idle,
+            )  # fmt: skip
+            if len(self._waiting) >= MAX_PREPARED:
+                self._waiting.clear()
+            self._waiting[key] = found
+        return found
+
+    def _serve(self, size: int) -> _Served:
+        execution = self._execution.estimate(size)
+        network, own = self._to_and_fro.moments, execution.moments
+        moments = Moments(network.mean + own.mean, network.variance + own.variance)
+        idle = forecast(
+            self._name, Warmth.WARM, self._accuracy.estimate(size), total(moments), self._warm_shape,
+            wait_s=0.0, execution_s=execution.p50,
+        )  # fmt: skip
+        served = self._served[size] = _Served(execution, moments, idle)
+        return served
+
+    def _residual(self, step: int) -> tuple[Moments, float]:
+        """What is left of a start at this step of its age (0: not begun), and its median."""
+        rest = self._residuals.get(step)
+        if rest is None:
+            left = residual(self._start, (step - 1) * self._step_s) if step else self._start
+            rest = self._residuals[step] = (left.moments, left.p50)
+        return rest
+
+
+def _queue(ahead: int, slots: int, execution: Duration) -> Moments:
+    """Waiting for `ahead` departures from `slots` places: mean j m / k, variance j s^2 / k^2."""
+    if not ahead:
+        return _NO_QUEUE
+    mean, variance = execution.moments
+    return Moments(ahead * mean / slots, ahead * variance / slots**2)
+
+
+_NO_QUEUE = Moments(0.0, 0.0)
