@@ -83,7 +83,7 @@ class ModelFunction(Generic[T]):
     ) -> None:
         self.name = name
         self.max_body = max_body
-        self.service = environment.get("K_SERVICE", name)
+        self.service = environment.get("K_SERVICE") or name
         self.revision = environment.get("K_REVISION", "")
         self.ready_s = 0.0
         self.draining = False
