@@ -28,8 +28,7 @@ def command(functions: tuple[str, ...], root: Path, state: Path) -> None:
         raise SetupError(f"{root}: no folder with a Procfile in functions/ or here; nothing to build")
     environments = Environments(root=root, state=state.resolve())
     for name in names:
-        made = asyncio.run(environments.build(name, lambda line: click.echo(f"  {line}")))
-        click.echo(f"{name}: {made if made else 'this environment meets its requirements'}")
+        asyncio.run(environments.build(name, click.echo))
 
 
 def _folders(root: Path) -> set[str]:
