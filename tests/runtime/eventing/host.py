@@ -1,4 +1,4 @@
-"""A process that hosts Eventing: `host.py STATE_FOLDER`. It prints its port and ends when stdin is closed, or killed."""
+"""A process that hosts Eventing: `host.py STATE_FOLDER`. Prints its port; ends when stdin is closed, or killed."""
 
 import asyncio
 import sys
