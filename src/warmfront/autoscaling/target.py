@@ -29,9 +29,9 @@ class Scale:
     """What is to be now. `replicas` is how many replicas there are to be.
 
     `wanted` is what the PodAutoscaler reports: 0 while the last replica only waits for its end, None while unknown.
-    `reason` goes with the activity, in Knative's words: Queued, NoTraffic or TimedOut, empty when active. `proxied` says
-    that the activator is in the path, `initialised` that the initial scale was reached once, `again_at` when to ask
-    again at the latest (None: nothing but a new decision or another count of ready replicas changes it).
+    `reason` goes with the activity, in Knative's words: Queued, NoTraffic or TimedOut, empty when active. `proxied`
+    says that the activator is in the path, `initialised` that the initial scale was reached once, `again_at` when to
+    ask again at the latest (None: only a new decision or another count of ready replicas changes it).
     """
 
     replicas: int

@@ -12,9 +12,9 @@ from typing import Final
 from warmfront.errors import InvalidEvent
 
 SPECVERSION: Final = "1.0"
+CORE: Final = ("id", "source", "type", "subject", "time", "datacontenttype", "dataschema")
 
-_CORE: Final = ("id", "source", "type", "subject", "time", "datacontenttype", "dataschema")
-_TAKEN: Final = frozenset({*_CORE, "specversion", "data"})
+_TAKEN: Final = frozenset({*CORE, "specversion", "data"})
 _ABSENT: Final = "is absent or empty; every event needs one"
 _EMPTY: Final = "is empty; give it a value or leave it out"
 
@@ -70,7 +70,7 @@ class CloudEvent:
 
     def attributes(self) -> Iterator[tuple[str, str]]:
         """Name and canonical string of every attribute that is present, except specversion."""
-        for name in _CORE:
+        for name in CORE:
             value = getattr(self, name)
             if value is not None:
                 yield name, value

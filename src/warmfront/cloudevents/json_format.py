@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from warmfront.cloudevents.event import SPECVERSION, CloudEvent, build, charset_of, essence_of, show
+from warmfront.cloudevents.event import CORE, SPECVERSION, CloudEvent, build, charset_of, essence_of, show
 from warmfront.errors import InvalidEvent
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
@@ -74,7 +74,7 @@ def _from_members(members: _Members) -> CloudEvent:
     plain, encoded = members.pop("data", None), members.pop("data_base64", None)
     for name, raw in members.items():
         try:
-            value = _canonical(raw)
+            value = _canonical(raw, only_string=name in CORE)
         except (ValueError, msgspec.DecodeError) as fault:
             faults[name] = str(fault)
         else:
@@ -88,11 +88,13 @@ def _from_members(members: _Members) -> CloudEvent:
     return build(values, data, faults)
 
 
-def _canonical(raw: msgspec.Raw) -> str | None:
+def _canonical(raw: msgspec.Raw, *, only_string: bool) -> str | None:
     """The canonical string of a JSON string, boolean or integer; None for null, which means absent."""
     value = _SCALAR.decode(raw)
     if value is None or isinstance(value, str):
         return value
+    if only_string:
+        raise ValueError(f"is {value}; wanted a string")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) or value not in _INTEGERS:
