@@ -1,0 +1,143 @@
+"""`warmfront demo`: the same texts and deadlines under several policies, and the comparison."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from warmfront.errors import SetupError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+    from rich.table import Table
+
+    from warmfront.experiments.demo import Progress, Row
+
+_POLICIES = "effective,fastest,most-accurate,round-robin"
+
+
+@click.command("demo")
+@click.option("--requests", type=click.IntRange(1, 100_000), default=400, show_default=True, help="Texts per policy.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Time they arrive in.")
+@click.option("--policies", default=_POLICIES, show_default=True, help="Which, in this order.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Draws arrivals, order of texts and deadlines.")
+@click.option(
+    "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".", help="Project folder."
+)
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the table there."
+)
+def command(*, requests: int, seconds: float, policies: str, seed: int, root: Path, json_file: Path | None) -> None:
+    """Route labelled texts to four language-identification models under several policies.
+
+    All start at zero replicas; every policy gets the same arrivals, with deadlines of 0.2, 1, 3 and 15 s.
+    """
+    from rich.console import Console
+
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    console = Console(highlight=False)
+    rows = asyncio.run(_run(console, names, requests=requests, seconds=seconds, seed=seed, root=root.resolve()))
+    console.print(_table(rows))
+    for row in rows:
+        shares = ", ".join(f"{name} {count}" for name, count in row.answered_by.items())
+        console.print(f"{row.policy}: {shares or 'no answers'}", style="dim")
+    if json_file is not None:
+        import msgspec
+
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+
+
+async def _run(
+    console: "Console", policies: list[str], *, requests: int, seconds: float, seed: int, root: Path
+) -> "list[Row]":
+    from warmfront.experiments.demo import Demo
+    from warmfront.experiments.workload import draw, shipped_texts
+    from warmfront.kube.manifests import load_manifests
+    from warmfront.runtime.runtime import Runtime, RuntimeSettings
+    from warmfront.selection.policies import POLICIES
+
+    if unknown := [name for name in policies if name not in POLICIES]:
+        raise SetupError(f"unknown policies {', '.join(unknown)}; known are {', '.join(sorted(POLICIES))}")
+    manifests = load_manifests(root / "knative")
+    arrivals = draw(shipped_texts(), requests=requests, seconds=seconds, seed=seed)
+    console.print(
+        f"{requests} texts in {seconds:g} s as CloudEvents through a Broker, per policy; all variants start at zero."
+    )
+    with tempfile.TemporaryDirectory(prefix="warmfront-demo-") as state, _Display(console) as changed:
+        runtime = Runtime(RuntimeSettings(root=root, state=Path(state), port=0, api_port=0))
+        await runtime.start()
+        try:
+            demo = Demo(runtime, manifests, arrivals, changed)
+            return [await demo.run(policy) for policy in policies]
+        finally:
+            await runtime.stop()
+
+
+class _Display:
+    """Shows progress: a bar that moves in a terminal, a line per stage and every few seconds elsewhere."""
+
+    def __init__(self, console: "Console") -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description:<14}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.completed:>3.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._said = ("", "", -1)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, progress: "Progress") -> None:
+        if self._console.is_terminal:
+            if progress.policy not in self._tasks:
+                self._tasks[progress.policy] = self._bar.add_task(progress.policy, total=progress.total, note="")
+            note = progress.stage
+            if progress.stage == "sending" and progress.variants:
+                note = ", ".join(f"{name.removeprefix('langid-')} {n}" for name, n in progress.variants.most_common())
+            self._bar.update(self._tasks[progress.policy], completed=progress.answered, note=note)
+            return
+        step = progress.sent * 4 // max(progress.total, 1)
+        line = (progress.policy, progress.stage, step)
+        if line != self._said:
+            self._said = line
+            self._console.print(
+                f"{progress.policy}: {progress.stage}, {progress.sent} sent, {progress.answered} answered"
+            )
+
+
+def _table(rows: "list[Row]") -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    headings = ("policy", "on time", "correct", "correct and\non time", "cold\nwaits", "replica-\nseconds", "lost")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    best = max((row.correct_on_time for row in rows), default=0.0)
+    for row in rows:
+        table.add_row(
+            row.policy,
+            f"{row.on_time:.1%}",
+            f"{row.correct:.1%}",
+            f"{row.correct_on_time:.1%}",
+            str(row.cold_waits),
+            f"{row.replica_seconds:.0f}",
+            str(row.unanswered),
+            style="bold" if row.correct_on_time == best else None,
+        )
+    return table
