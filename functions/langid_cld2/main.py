@@ -18,7 +18,7 @@ def predict(text: str) -> Prediction:
     try:
         _, _, guesses = pycld2.detect(text)
     except pycld2.error:  # it calls control characters invalid UTF-8
-        _, _, guesses = pycld2.detect("".join(c for c in text if c.isprintable() or c.isspace()))
+        _, _, guesses = pycld2.detect("".join(c if c.isprintable() else " " for c in text))
     _, code, percent, _ = guesses[0]
     return Prediction(LABELS.get(code, code), percent / 100)
 

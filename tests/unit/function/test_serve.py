@@ -1,5 +1,6 @@
 """The launcher's parts that need no process: settings, targets, errors."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from warmfront.errors import SetupError
 from warmfront.function.__main__ import main
 from warmfront.function.serve import Settings, find
+from warmfront.wire.server import Limits
 
 MODEL = """
 from warmfront.function import Prediction, model_function
@@ -65,3 +67,18 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a target the launcher says how it is called."""
     assert main([]) == 2
     assert "main:handle" in capsys.readouterr().err
+
+
+def test_start_loads_nothing_heavy() -> None:
+    """Cold start is a feature: the launcher reaches no framework, no YAML, no terminal, no part of the selector."""
+    code = "import sys, warmfront.function.__main__; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    heavy = {"flask", "werkzeug", "functions_framework", "cloudevents", "yaml", "click", "rich", "numpy", "sqlite3"}
+    heavy |= {f"warmfront.{part}" for part in ("kube", "selection", "gateway", "runtime", "experiments", "cli")}
+    assert loaded & heavy == set()
+    assert "warmfront.wire.server" in loaded
+
+
+def test_idle_connections_outlive_the_proxy() -> None:
+    """Knative's queue-proxy keeps idle connections for 90 s and cannot replay a POST: ours must close later."""
+    assert Limits().idle_timeout_s > 90
