@@ -20,7 +20,7 @@ DEFAULT_TIMEOUT_S = 600.0
 """Knative's longest request (max-revision-timeout-seconds): an attempt without `timeout` is cut off after it."""
 
 _DURATION = re.compile(
-    r"P(?=\d|T\d)(?:(\d+)D)?(?:T(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?", re.ASCII
+    r"P(?=\d|T\d)(?:(\d+)D)?(?:T(?=\d)(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?", re.ASCII
 )
 _FORMATS = {"binary": Mode.BINARY, "json": Mode.STRUCTURED}
 _KNOWN = ("deadLetterSink", "retry", "backoffPolicy", "backoffDelay", "timeout", "retryAfterMax", "format")
