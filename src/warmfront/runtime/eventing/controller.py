@@ -3,12 +3,11 @@
 What may live here: reading objects, resolving destinations, writing statuses. What must not: events in flight.
 """
 
-import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from warmfront.errors import InvalidRequest, NotFound
+from warmfront.errors import InvalidRequest
 from warmfront.runtime.addresses import Addresses
 from warmfront.runtime.eventing.delivery_spec import DEFAULT, DeliverySpec, read_delivery
 from warmfront.runtime.eventing.destinations import Target, resolve
@@ -21,7 +20,6 @@ BROKER_CLASS = "MTChannelBasedBroker"
 _CLASS = "eventing.knative.dev/broker.class"
 _DEPENDENCY = "knative.dev/dependency"
 
-_log = logging.getLogger(__name__)
 _Name = tuple[str, str]  # namespace, name
 
 
@@ -251,10 +249,7 @@ class Controller:
             return  # deleted meanwhile; the callback is on its way
         status["observedGeneration"] = obj["metadata"]["generation"]
         status["conditions"] = conditions(facts, current.get("status") or {}, now_rfc3339())
-        try:
-            self._store.set_status(resource, namespace, name, status)
-        except NotFound:
-            _log.debug("%s %s/%s is gone", resource.kind, namespace, name)
+        self._store.set_status(resource, namespace, name, status)
 
 
 def _name_of(obj: Json) -> _Name:
