@@ -66,7 +66,8 @@ class Passage:
     __slots__ = (
         "_body", "_call", "_done", "_execution_s", "_failed_status", "_failures", "_head_at", "_headers", "_length",
         "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming", "_tries",
-        "_waiting", "cold", "decide_s", "decision", "label", "latency_s", "request",
+        "_waiting", "cold", "decide_s", "decision", "label", "latency_s", "noted",
+        "request",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, request: Request, message: Message, reply: Reply) -> None:
@@ -80,6 +81,7 @@ class Passage:
         self.decide_s = 0.0
         self.latency_s = 0.0
         self.label: str | None = None
+        self.noted = False
         self._call: Call | None = None
         self._tries = 0
         self._failures: tuple[str, ...] = ()
@@ -187,6 +189,7 @@ class Passage:
             if name == b"content-length":
                 length = int(value)
             elif name[:10] == b"warmfront-":
+                self.noted = True
                 self._take_note(name, value)
         if status >= 500 or status == 429:
             self._refused_by_variant(status, headers, length)

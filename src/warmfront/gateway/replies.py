@@ -77,6 +77,8 @@ class DirectReply:
 
 
 def _merged(passage: Passage, headers: Headers) -> Headers:
-    kept = [item for item in returnable(headers) if item[0] not in _OWN]
+    kept = returnable(headers)
+    if passage.noted:  # only a variant that sends Warmfront-* fields can have sent one of ours
+        kept = [item for item in kept if item[0] not in _OWN]
     kept += explain(passage)
     return kept
