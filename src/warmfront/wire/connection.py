@@ -7,6 +7,8 @@ complete requests behind it (pipelining); replies therefore leave in the order o
 
 import asyncio
 import logging
+import socket
+import struct
 import time
 from collections import deque
 from typing import TYPE_CHECKING, cast
@@ -23,7 +25,7 @@ from warmfront.errors import (
 from warmfront.wire.deadlines import NEVER
 from warmfront.wire.exchange import ServerExchange, refusal
 from warmfront.wire.framing import CONTINUE
-from warmfront.wire.heads import judge_head, judge_size, origin_form
+from warmfront.wire.heads import judge_head, judge_size, origin_form, without_upgrade
 from warmfront.wire.messages import Headers
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ _log = logging.getLogger(__name__)
 _IDLE, _HEAD, _BODY = 0, 1, 2
 # A refused client gets this long to stop sending and to read why; closing with unread bytes would destroy the reply.
 _LINGER_S = 5.0
+# SO_LINGER on, zero seconds: close with RST
+_RESET = struct.pack("ii", 1, 0)
 
 
 class Connection(asyncio.Protocol):
@@ -117,12 +121,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # an Upgrade that is not honoured (RFC 9110 section 7.8): serve the request, go on behind it
             self._parser = httptools.HttpRequestParser(self)
-            self._pump()
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.data_received(rest)
+            version = b"1.1" if self._http11 else b"1.0"
+            plain = without_upgrade(self._method, self._target, version, self._fields)
+            self.data_received(plain + data[upgrade.args[0] :])
             return
         except httptools.HttpParserCallbackError as failure:
             self._reject(failure.__context__)
@@ -205,7 +207,9 @@ class Connection(asyncio.Protocol):
             raise BodyTooLarge(f"body above {self.server.limits.max_body} bytes; send less")
 
     def on_message_complete(self) -> None:
-        """Queue the complete request."""
+        """Queue the complete request, unless it offers an upgrade: then the parser stops before the body."""
+        if self._parser.should_upgrade():
+            return
         self._phase = _IDLE
         self._read_deadline = NEVER
         parts = self._parts
@@ -282,7 +286,11 @@ class Connection(asyncio.Protocol):
             else:
                 self._linger()
             return
-        self.deadline = deadline = time.monotonic() + self.server.limits.idle_timeout_s
+        if self._phase == _IDLE and not self.write_paused:
+            deadline = time.monotonic() + self.server.limits.idle_timeout_s
+        else:
+            deadline = min(self._read_deadline, self._write_deadline)
+        self.deadline = deadline
         self.server.deadlines.hurry(deadline)
         if not self._pumping:
             self._pump()
@@ -363,9 +371,15 @@ class Connection(asyncio.Protocol):
         self.deadline = self.server.loop.time() + _LINGER_S
         self.server.deadlines.hurry(self.deadline)
 
+    def reset(self) -> None:
+        """End the connection so that the client sees an error: a plain end would complete a reply without length."""
+        if not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
     def shut_when_idle(self) -> None:
         """Close now if no request is begun or in progress; else the reply says `Connection: close`."""
-        if self.current is None and not self._queue and self._phase == _IDLE and not self._deaf:
+        if self.current is None and not self._queue and self._phase == _IDLE:
             self.transport.close()
 
     def _disconnect(self) -> None:

@@ -129,7 +129,7 @@ class ServerExchange(Exchange):
         self._pending = b""
         self.release()
         if not self._connection.lost:
-            self._connection.transport.abort()
+            self._connection.reset()
 
     def flush(self) -> None:
         """Hand what was written to the transport."""

@@ -54,3 +54,12 @@ def origin_form(target: str, headers: Headers) -> tuple[str, Headers]:
     authority, tail = rest[:end], rest[end:]
     others = [item for item in headers if item[0] != b"host"]
     return tail if tail.startswith("/") else "/" + tail, [(b"host", authority.encode("latin-1")), *others]
+
+
+def without_upgrade(method: bytes, target: bytes, version: bytes, fields: Headers) -> bytes:
+    """The head again without its offer to change the protocol, which nobody need take up (RFC 9110 section 7.8).
+
+    The parser gives up at such an offer, before the body. Java's client makes one with every first request.
+    """
+    lines = [b"%b: %b\r\n" % item for item in fields if item[0] != b"upgrade"]
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (method, target, version, b"".join(lines))

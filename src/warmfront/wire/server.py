@@ -141,7 +141,7 @@ class Server:
                 await asyncio.wait_for(self._empty.wait(), grace_s)
             except TimeoutError:
                 for connection in list(self._connections):
-                    connection.transport.abort()
+                    connection.reset()
                 await self._empty.wait()
         if self._listeners:
             self.deadlines.close()
