@@ -2,8 +2,8 @@
 
     python benchmarks/decide.py
 
-The variants stand as they would in a busy selector: 16 warm, 8 starting, 8 cold. Requests vary in size and deadline, time
-passes between them, and every 20th is started and its outcome learned, so that forecasts go out of date.
+The variants stand as they would in a busy selector: 16 warm, 8 starting, 8 cold. Requests vary in size and deadline,
+time passes between them, and every 20th is started and its outcome learned, so that forecasts go out of date.
 """
 
 import json

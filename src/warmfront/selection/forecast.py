@@ -16,8 +16,8 @@ class Forecast(NamedTuple):
 
     `predicted_s` and `p95_s` are quantiles of the whole `latency`, `wait_s` the median of its cold start and queue,
     `execution_s` the median of the warm execution alone. `start_cost` is the price of the start this request would
-    cause (0 when a replica is there or coming). `if_warm` is the same variant with an idle ready replica; None when this
-    is that already. `cdf`, `scale` and `offset` turn a budget into a probability.
+    cause (0 when a replica is there or coming). `if_warm` is the same variant with an idle ready replica; None when
+    this is warm already. `cdf`, `scale` and `offset` turn a budget into a probability.
     """
 
     name: str

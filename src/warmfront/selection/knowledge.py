@@ -134,10 +134,11 @@ class Knowledge:
         found = self._waiting.get(key)
         if found is None:
             queue = _queue(ahead, slots, served.execution)
-            found = self._waiting[key] = forecast(
+            found = forecast(
                 self._name, Warmth.WARM, served.idle.accuracy, total(served.moments, queue), self._waiting_shape,
                 wait_s=queue.mean, execution_s=served.idle.execution_s,
             )  # fmt: skip
+            self._keep(key, found)
         return found
 
     def waiting(self, size: int, age_s: float | None, ahead: int, slots: int) -> Forecast:
@@ -156,10 +157,13 @@ class Knowledge:
                 wait_s=rest_s + queue.mean, execution_s=served.idle.execution_s,
                 start_cost=0.0 if step else self.price_per_s * hold_s, if_warm=served.idle,
             )  # fmt: skip
-            if len(self._waiting) >= MAX_PREPARED:
-                self._waiting.clear()
-            self._waiting[key] = found
+            self._keep(key, found)
         return found
+
+    def _keep(self, key: tuple[int, int, int], prepared: Forecast) -> None:
+        if len(self._waiting) >= MAX_PREPARED:
+            self._waiting.clear()
+        self._waiting[key] = prepared
 
     def _serve(self, size: int) -> _Served:
         execution = self._execution.estimate(size)

@@ -1,8 +1,8 @@
 """Which sleeping variant is worth waking in the background, while others answer.
 
 The recent requests stand for the next ones. A variant is worth the difference it would make to them if it were awake,
-GIVEN those that are awake or waking already; nothing where a substitute is as good. Starting it costs its memory while it
-starts and for as long as the requests then keep it. What must not live here: how a start is made.
+given those that are awake or waking already; nothing where a substitute is as good. Starting it costs its memory while
+it starts and for as long as the requests then keep it. What must not live here: how a start is made.
 """
 
 from collections import deque
@@ -93,7 +93,7 @@ class Planner:
         """Profit of a start, in utility, and its reason in numbers.
 
         The replica stays until a gap exceeds the hold time T. With requests that want it at rate r that is, on average,
-        after (e^(rT) - 1) / r seconds and e^(rT) - 1 requests; a rate is believed for T and as long again as it was seen.
+        after (e^(rT) - 1) / r seconds and e^(rT) - 1 requests; a rate is believed for T and for as long as it was seen.
         Worked: r = 0.02/s, T = 60 s: 116 s and 2.3 requests; at a gain of 0.1 each for 1 GB starting in 12 s that is
         0.23 for 0.128.
         """

@@ -27,10 +27,10 @@ class KnownVariant:
         moved = self._learn_starts(before, observation, now)
         if observation.ready or observation.starting_at or before.ready:
             self._start_presumed_at = self._ready_presumed_at = NEVER
-        if observation.variant.revision != before.variant.revision:
+        new, old = observation.variant, before.variant
+        if new.revision != old.revision or new.profile != old.profile:
             self.failures, self.resting_until = 0, NEVER
-        if observation.variant != before.variant:
-            self.knowledge.renew(observation.variant.profile)
+            self.knowledge.renew(new.profile)
         return moved
 
     def _learn_starts(self, before: Observation, after: Observation, now: float) -> bool:
@@ -53,11 +53,15 @@ class KnownVariant:
         self._start_presumed_at, self._ready_presumed_at = now, NEVER
 
     def ended(self, outcome: Outcome, now: float) -> None:
-        """One request less. Failures in a row make it rest, ever longer; a reply ends that and proves a replica."""
+        """One request less. Failures in a row make it rest, ever longer; a reply ends that and proves a replica.
+
+        A failure proves nothing: neither that a start is under way nor that a replica is there.
+        """
         self.in_flight -= 1
         settings = self._settings
         if outcome.status is Status.FAILED:
             self.failures += 1
+            self._start_presumed_at = self._ready_presumed_at = NEVER
             if self.failures > 1:
                 rest = settings.backoff_s * 2 ** min(self.failures - 2, 30)
                 self.resting_until = now + min(rest, settings.backoff_limit_s)

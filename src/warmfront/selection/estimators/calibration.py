@@ -13,7 +13,8 @@ from math import erfc, sqrt
 Z_MIN, Z_MAX, PER_UNIT = -4.0, 12.0, 4  # bins of a quarter; beyond Z_MAX is one more bin that no deadline reaches
 BINS = int((Z_MAX - Z_MIN) * PER_UNIT)
 DECAY = 0.995  # about the last 200 count
-PRIOR_MASS = 30.0  # the normal shape counts as much as this many requests
+PRIOR_MASS = 25.0  # the normal shape counts as much as this many requests, and fades like them,
+SMOOTHING_MASS = 5.0  # except for this many, so that no part of the range is ever impossible
 
 
 def _normal(z: float) -> float:
@@ -21,8 +22,8 @@ def _normal(z: float) -> float:
 
 
 _EDGES = [Z_MIN + i / PER_UNIT for i in range(BINS + 1)]
-_PRIOR = [PRIOR_MASS * (_normal(high) - _normal(low)) for low, high in pairwise(_EDGES)]
-_PRIOR.append(0.0)
+_SHAPE = [_normal(high) - _normal(low) for low, high in pairwise(_EDGES)] + [0.0]
+_SMOOTHING = [SMOOTHING_MASS * share for share in _SHAPE]
 
 
 class Calibration:
@@ -31,7 +32,7 @@ class Calibration:
     __slots__ = ("_counts", "cdf", "z50", "z95")
 
     def __init__(self) -> None:
-        self._counts = [0.0] * (BINS + 1)
+        self._counts = [PRIOR_MASS * share for share in _SHAPE]
         self._rebuild()
 
     def observe(self, z: float) -> None:
@@ -43,7 +44,7 @@ class Calibration:
     def observe_beyond(self, z: float) -> None:
         """Learn that one request would have come out beyond `z`: its weight is spread over what lies there."""
         first = _bin(z) + 1
-        masses = [p + c for p, c in zip(_PRIOR[first:], self._counts[first:], strict=True)]
+        masses = [p + c for p, c in zip(_SMOOTHING[first:], self._counts[first:], strict=True)]
         weight = sum(masses)
         self._fade()
         if weight > 1e-9:
@@ -63,7 +64,7 @@ class Calibration:
         self._counts = [count * DECAY for count in self._counts]
 
     def _rebuild(self) -> None:
-        cumulated = list(accumulate((p + c for p, c in zip(_PRIOR, self._counts, strict=True)), initial=0.0))
+        cumulated = list(accumulate((p + c for p, c in zip(_SMOOTHING, self._counts, strict=True)), initial=0.0))
         whole = cumulated.pop()
         self.cdf = [mass / whole for mass in cumulated]
         self.z50, self.z95 = self._quantile(0.5), self._quantile(0.95)
