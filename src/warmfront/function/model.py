@@ -170,13 +170,13 @@ class ModelFunction(Generic[T]):
         if self._predict is None:
             raise ServiceError("the model is not loaded yet; wait until /readyz answers 200")
         values = [self._accept(data, content_type) for data, content_type in inputs]
-        first = next(self._served) == 0
+        is_first = next(self._served) == 0
         uptime_s = time.monotonic() - self._began_at
         began_at = time.perf_counter()
         answers = [self._predict(value) for value in values]
         execution_s = time.perf_counter() - began_at
         told = [
-            (b"warmfront-first-request", b"true" if first else b"false"),
+            (b"warmfront-first-request", b"true" if is_first else b"false"),
             (b"warmfront-load-ms", _ms(self.ready_s)),
             (b"warmfront-uptime-ms", _ms(uptime_s)),
             (b"warmfront-execution-ms", _ms(execution_s)),
@@ -224,11 +224,11 @@ def model_function(
     model.load()
 
     def handle(request: FlaskRequest) -> FlaskReply:
-        if (request.content_length or 0) > model.max_body:
+        headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in request.headers]
+        if (request.content_length or 0) > model.max_body or len(body := request.get_data()) > model.max_body:
             reply = failure(too_large(model.max_body))
         else:
-            headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in request.headers]
-            reply = model.answer(request.method, request.path, headers, request.get_data())
+            reply = model.answer(request.method, request.path, headers, body)
         return (
             reply.body,
             reply.status,

@@ -48,7 +48,7 @@ def parse(body: bytes) -> tuple[InferRequest, list[str]]:
     """
     try:
         request = msgspec.json.decode(body, type=InferRequest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"not an Open Inference request: {error}") from error
     if len(request.inputs) != 1:
         raise InvalidRequest(f"found {len(request.inputs)} input tensors; this model takes one BYTES tensor")

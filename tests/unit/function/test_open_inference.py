@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from warmfront.errors import InvalidRequest
+from warmfront.function.open_inference import parse
+
 
 def body(**changes: Any) -> dict[str, Any]:
     """A good request with changes to its tensor."""
@@ -81,3 +84,10 @@ def test_bad_request(client: FlaskClient, request_: Any, said: str) -> None:
     reply = client.post("/v2/models/langid/infer", **content)
     assert reply.status_code == 400
     assert said in reply.json["error"]
+
+
+def test_tower_of_brackets() -> None:
+    """Hostile nesting is the caller's fault, not a crash."""
+    data = b"[" * 100_000 + b'"x"' + b"]" * 100_000
+    with pytest.raises(InvalidRequest, match="recursion"):
+        parse(b'{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":%b}]}' % data)
