@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from warmfront.kube.manifests import load_manifests
+from warmfront.kube.files import load_manifests
 
 pytestmark = pytest.mark.cluster
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from warmfront.errors import SetupError
-from warmfront.kube.manifests import TASK_LABEL, load_manifests, variant_of
+from warmfront.kube.files import load_manifests
+from warmfront.kube.manifests import TASK_LABEL, variant_of
 from warmfront.runtime.environments import command_of, find_folder
 
 ROOT = Path(__file__).parents[2]

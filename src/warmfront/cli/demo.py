@@ -56,7 +56,7 @@ async def _run(
 ) -> "list[Row]":
     from warmfront.experiments.demo import Demo
     from warmfront.experiments.workload import draw, shipped_texts
-    from warmfront.kube.manifests import load_manifests
+    from warmfront.kube.files import load_manifests
     from warmfront.runtime.runtime import Runtime, RuntimeSettings
     from warmfront.selection.policies import POLICIES
 

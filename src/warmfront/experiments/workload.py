@@ -5,6 +5,7 @@ Times are seconds from the start of the run.
 """
 
 import csv
+import io
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Arrival:
 def shipped_texts() -> list[LabelledText]:
     """The labelled texts that ship with the project; `data/NOTICE` names their sources and licences."""
     table = files("warmfront.experiments").joinpath("data/langid_texts.csv").read_text(encoding="utf-8")
-    return [LabelledText(text=row["text"], language=row["lang"]) for row in csv.DictReader(table.splitlines())]
+    return [LabelledText(text=row["text"], language=row["lang"]) for row in csv.DictReader(io.StringIO(table, newline=""))]
 
 
 def draw(texts: Sequence[LabelledText], *, requests: int, seconds: float, seed: int) -> list[Arrival]:

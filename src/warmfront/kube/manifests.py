@@ -1,4 +1,4 @@
-"""Knative objects to domain records, and YAML files to objects. Pure: no connection, no clock.
+"""Knative objects to domain records. Pure: no connection, no clock, no file.
 
 A Service is a variant when it carries the label `warmfront.dev/task`; everything else about it has a default.
 """
@@ -6,11 +6,10 @@ A Service is a variant when it carries the label `warmfront.dev/task`; everythin
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from warmfront.domain import Profile, Spread, Variant
-from warmfront.errors import InvalidRequest, SetupError
+from warmfront.errors import InvalidRequest
 
 TASK_LABEL = "warmfront.dev/task"
 PROFILE = "warmfront.dev/profile"
@@ -20,34 +19,6 @@ _PROFILE_FIELDS = {"accuracy", "accuracy_by_bytes", "latency_s", "cold_start_s",
 KNOWN_PROTOCOLS = ("cloudevents", "raw", "open-inference", "tensorflow-serving", "kserve-v1", "sagemaker")
 
 Object = Mapping[str, Any]
-
-
-def load_manifests(path: Path) -> list[dict[str, Any]]:
-    """All objects of one YAML file, or of every `*.yaml` below a folder in name order (kustomizations left out).
-
-    Raises:
-        SetupError: a file is missing, is not YAML, or holds something that is not an object with kind and name.
-    """
-    import yaml  # noqa: PLC0415 - only those who read files pay for the parser
-
-    if not path.exists():
-        raise SetupError(f"{path}: no such file or folder; give a YAML file or a folder of them")
-    files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
-    objects: list[dict[str, Any]] = []
-    for file in files:
-        try:
-            documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SetupError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-        for document in filter(None, documents):
-            if not isinstance(document, dict) or "kind" not in document:
-                raise SetupError(f"{file}: found {type(document).__name__} without `kind`; wanted a Kubernetes object")
-            if document["kind"] == "Kustomization":
-                continue
-            if not (document.get("metadata") or {}).get("name"):
-                raise SetupError(f"{file}: a {document['kind']} has no metadata.name; name it")
-            objects.append(document)
-    return objects
 
 
 def variant_of(service: Object) -> Variant:

@@ -1,13 +1,12 @@
 """Knative objects become domain records, or an error that says what to correct."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from warmfront.domain import Profile, Spread
-from warmfront.errors import InvalidRequest, SetupError
-from warmfront.kube.manifests import availability, load_manifests, parse_profile, profile_json, variant_of
+from warmfront.errors import InvalidRequest
+from warmfront.kube.manifests import availability, parse_profile, profile_json, variant_of
 
 
 def _service(**status: Any) -> dict[str, Any]:
@@ -116,33 +115,3 @@ def test_old_revision_serves_while_the_new_one_fails() -> None:
     assert availability(_service(conditions=broken, latestCreatedRevisionName="langid-cld2-00002")) == (True, "")
     assert availability(_service(conditions=broken)) == (False, "image not found")
     assert availability(_service(conditions=broken, latestReadyRevisionName=None)) == (False, "image not found")
-
-
-def test_folder_is_read_in_name_order(tmp_path: Path) -> None:
-    """All documents of all files, kustomizations and empty documents left out."""
-    (tmp_path / "b.yaml").write_text(
-        "kind: Service\nmetadata: {name: b}\n---\n---\nkind: Broker\nmetadata: {name: c}\n"
-    )
-    (tmp_path / "a.yaml").write_text("kind: Service\nmetadata: {name: a}\n")
-    (tmp_path / "kustomization.yaml").write_text("kind: Kustomization\nresources: [a.yaml]\n")
-    assert [o["metadata"]["name"] for o in load_manifests(tmp_path)] == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [("a: [", "not YAML"), ("- 1\n", "found list without `kind`"), ("kind: Service\n", "has no metadata.name")],
-)
-def test_bad_file_is_named(tmp_path: Path, text: str, said: str) -> None:
-    """A file that holds no objects is named with what it holds."""
-    file = tmp_path / "x.yaml"
-    file.write_text(text)
-    with pytest.raises(SetupError) as caught:
-        load_manifests(file)
-    assert str(file) in str(caught.value)
-    assert said in str(caught.value)
-
-
-def test_missing_file_is_named(tmp_path: Path) -> None:
-    """A path that does not exist says so."""
-    with pytest.raises(SetupError, match="no such file or folder"):
-        load_manifests(tmp_path / "nothing")
