@@ -67,9 +67,12 @@ def to_variant(message: Message, variant: Variant, request_id: str, source: str)
     headers = [item for item in headers if item[0] != b"content-type" and item[0][:3] != b"ce-"]
     if protocol == CLOUDEVENTS:
         attributes, _ = encode(event)
-        headers += attributes
-    elif event.datacontenttype:
-        headers.append((b"content-type", event.datacontenttype.encode()))
+        headers += [item for item in attributes if item[0] != b"content-type"]
+    if event.data:
+        # without datacontenttype the data of a structured event is JSON (JSON event format 1.0.2, section 3.1)
+        kind = event.datacontenttype or (None if message.binary else "application/json")
+        if kind:
+            headers.append((b"content-type", kind.encode()))
     return path, headers, event.data
 
 
