@@ -44,6 +44,10 @@ class Breaker(Generic[Ticket, Replica]):
         """How many replicas take requests."""
         return len(self._ready)
 
+    def waiting(self) -> list[Ticket]:
+        """The requests that wait here, oldest first."""
+        return list(self._queue)
+
     def load(self, replica: Replica) -> int:
         """How many requests are in flight to this replica, draining or not."""
         return self._in_flight.get(replica, 0)

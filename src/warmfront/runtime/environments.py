@@ -101,7 +101,8 @@ class Environments:
         """Make the environment of a function folder; None if the running Python already meets its requirements.
 
         `name` is the folder's or an image's. Takes pins from `constraints.txt` of the root if there is one. Says
-        line by line to `progress` what it does; raises SetupError with pip's last words if it fails. A complete one is kept.
+        line by line to `progress` what it does; raises SetupError with pip's last words if it fails. A complete one
+        is kept.
         """
         folder = find_folder(self._root, name)
         lines = _requirements(folder)

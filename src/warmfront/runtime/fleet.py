@@ -15,7 +15,7 @@ from warmfront.errors import SetupError
 from warmfront.runtime.environments import Environments, Function
 from warmfront.runtime.orphans import Ledger
 from warmfront.runtime.replicas import Replica, State, free_port, launch_of
-from warmfront.runtime.workload import PROGRESS_DEADLINE, Workload
+from warmfront.runtime.workload import Workload
 from warmfront.wire.pool import Pool
 
 CRASHES_UNTIL_UNHEALTHY = 3
@@ -64,13 +64,14 @@ class Owner(Protocol):
 class Fleet:
     """Keeps the number of replicas at `target`. `fault` says why it cannot, or None."""
 
-    def __init__(self, workload: Workload, host: Host, owner: Owner) -> None:
+    def __init__(self, workload: Workload, host: Host, owner: Owner, *, start_deadline_s: float) -> None:
         self.target = 0
         self.fault: Fault | None = None
         self.replicas: list[Replica] = []
         self._workload = workload
         self._host = host
         self._owner = owner
+        self._start_deadline_s = start_deadline_s
         self._function: Function | None = None
         self._crashes = 0
         self._not_before = 0.0
@@ -146,7 +147,7 @@ class Fleet:
             replica = Replica(
                 launch,
                 self._workload.probe,
-                start_deadline_s=self._workload.progress_deadline_s,
+                start_deadline_s=self._start_deadline_s,
                 ledger=self._host.ledger,
                 pool=self._host.pool,
                 on_ready=self._became_ready,
@@ -206,8 +207,8 @@ class Fleet:
         _log.warning("%s: a replica ended with %s: %s", self._workload.revision, replica.exit_code, words)
         if replica.overdue:
             message = (
-                f"not ready within {self._workload.progress_deadline_s:g} s of its start (last line: {words}); make it "
-                f"ready sooner or raise the annotation {PROGRESS_DEADLINE}"
+                f"not ready within {self._start_deadline_s:g} s of its start (last line: {words}); make it ready "
+                f"sooner or raise the annotation serving.knative.dev/progress-deadline"
             )
             self._set_fault(Fault(reason="ProgressDeadlineExceeded", message=message))
         elif self._crashes >= CRASHES_UNTIL_UNHEALTHY:

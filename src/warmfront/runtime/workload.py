@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from warmfront.errors import SetupError
-from warmfront.runtime.resources import Json, annotations_of, labels_of
+from warmfront.runtime.resources import Json, labels_of
 
-PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
 DEFAULT_TIMEOUT_S = 300.0
-DEFAULT_PROGRESS_DEADLINE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,6 @@ class Workload:
     response_start_timeout_s: float = DEFAULT_TIMEOUT_S
     service_account: str = ""
     probe: Probe = Probe()
-    progress_deadline_s: float = DEFAULT_PROGRESS_DEADLINE_S
 
 
 def workload_of(revision: Json) -> Workload:
@@ -59,7 +56,6 @@ def workload_of(revision: Json) -> Workload:
         response_start_timeout_s=min(float(spec.get("responseStartTimeoutSeconds") or timeout_s), timeout_s),
         service_account=spec.get("serviceAccountName") or "",
         probe=_probe(container.get("readinessProbe") or {}),
-        progress_deadline_s=_duration_s(annotations_of(revision).get(PROGRESS_DEADLINE, "")),
     )
 
 
@@ -80,17 +76,3 @@ def _probe(probe: dict[str, Any]) -> Probe:
         initial_delay_s=float(probe.get("initialDelaySeconds") or 0),
         timeout_s=float(probe.get("timeoutSeconds") or 1),
     )
-
-
-def _duration_s(text: str) -> float:
-    """A duration such as `120s`, `10m`, `1h` in seconds; empty means the default."""
-    if not text:
-        return DEFAULT_PROGRESS_DEADLINE_S
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1])
-    try:
-        seconds = float(text[:-1]) * (unit or 0.0)
-    except ValueError:
-        seconds = 0.0
-    if seconds <= 0:
-        raise SetupError(f"annotation {PROGRESS_DEADLINE} is {text!r}; give a duration above 0 such as `120s`")
-    return seconds
