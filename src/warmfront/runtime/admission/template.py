@@ -90,7 +90,7 @@ def _admit_limits(spec: Json, path: str, findings: Findings) -> None:
 
 
 def _admit_container(container: Json, path: str, findings: Findings) -> None:
-    container.setdefault("name", "user-container")
+    container["name"] = container.get("name") or "user-container"
     findings.fields(path, container, known=_CONTAINER_KNOWN, ignored=_CONTAINER_IGNORED, refused=_CONTAINER_REFUSED)
     image = container.get("image")
     if not image or not isinstance(image, str):

@@ -3,7 +3,6 @@
 What may live here: verbs. What must not: rules on the content of objects (admission's), sockets (wire's).
 """
 
-import hmac
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from warmfront.errors import (
 )
 from warmfront.runtime.admission import admit
 from warmfront.runtime.apiserver import documents
+from warmfront.runtime.apiserver.credentials import Gate
 from warmfront.runtime.apiserver.paths import Query, Target, check_verb, parse_query, parse_target
 from warmfront.runtime.apiserver.stream import WatchStream
 from warmfront.runtime.resources import Json
@@ -30,11 +30,11 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 
 class ApiServer:
-    """One handler over one store. Every path but the health checks wants `Authorization: Bearer TOKEN`."""
+    """One handler over one store. Every path but the health checks wants the token (see `credentials`)."""
 
     def __init__(self, store: Store, token: str) -> None:
         self._store = store
-        self._authorization = f"Bearer {token}".encode()
+        self._gate = Gate(token)
         self._documents = documents.discovery()
         self._streams: set[WatchStream] = set()
         self._writes: dict[str, Callable[[Exchange, Target, Query], None]] = {
@@ -51,7 +51,8 @@ class ApiServer:
             if exchange.path in _OPEN_PATHS:
                 exchange.respond(200, [(b"content-type", b"text/plain")], b"ok")
                 return
-            self._authorize(exchange)
+            if not self._gate.admits(exchange.header(b"authorization")):
+                raise Unauthorized("Unauthorized: use the kubeconfig that `warmfront up` wrote for this run")
             if self._answer_document(exchange):
                 return
             target, query = parse_target(exchange.path), parse_query(exchange.query)
@@ -67,11 +68,6 @@ class ApiServer:
         """End every watch in good order."""
         for stream in list(self._streams):
             stream.finish()
-
-    def _authorize(self, exchange: Exchange) -> None:
-        given = exchange.header(b"authorization") or b""
-        if not hmac.compare_digest(given, self._authorization):
-            raise Unauthorized("Unauthorized: send the bearer token of the kubeconfig that `warmfront up` wrote")
 
     def _answer_document(self, exchange: Exchange) -> bool:
         path = exchange.path.rstrip("/")

@@ -18,6 +18,7 @@ from warmfront.runtime.resources import (
     labels_of,
 )
 from warmfront.runtime.serving import objects, status
+from warmfront.runtime.serving.patience import Later, Patience, on_the_loop
 from warmfront.runtime.store import Store, now_rfc3339
 
 RETAINED_REVISIONS = 10
@@ -30,9 +31,10 @@ class ServingController:
     It looks only at what is in the store, so it may be called any number of times and after any crash.
     """
 
-    def __init__(self, store: Store, addresses: Addresses) -> None:
+    def __init__(self, store: Store, addresses: Addresses, *, later: Later = on_the_loop) -> None:
         self._store = store
         self._addresses = addresses
+        self._patience = Patience(self._reconcile, later)
         self._stops: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -43,6 +45,7 @@ class ServingController:
 
     def stop(self) -> None:
         """Follow changes no more."""
+        self._patience.stop()
         while self._stops:
             self._stops.pop()()
 
@@ -51,6 +54,8 @@ class ServingController:
             self._reconcile(service["metadata"]["namespace"], service["metadata"]["name"])
 
     def _on_owned(self, kind: str, obj: Json) -> None:
+        if kind == "DELETED":
+            self._patience.forget(obj["metadata"]["uid"])
         # of what this controller writes itself only a deletion is news; a Revision's status is the data plane's
         if kind == "DELETED" or obj["kind"] == REVISIONS.kind:
             service = labels_of(obj).get(objects.SERVICE)
@@ -68,7 +73,7 @@ class ServingController:
         revisions = self._revisions_of(configuration)
         latest_ready = _latest_ready(configuration, revisions)
 
-        verdict = status.configuration_verdict(latest_created, objects.revision_name(configuration))
+        verdict = self._verdict(configuration, latest_created)
         configuration = self._report(
             CONFIGURATIONS,
             configuration,
@@ -102,6 +107,19 @@ class ServingController:
         # going back to a name and specification of before: that Revision stands for this generation now
         generation = {"metadata": {"labels": {objects.GENERATION: str(meta["generation"])}}}
         return self._store.merge(REVISIONS, meta["namespace"], name, generation)
+
+    def _verdict(self, configuration: Json, latest_created: Json | None) -> status.Verdict:
+        """Whether the Configuration is ready; a failure that is neither reported yet nor lasting is not one yet."""
+        verdict = status.configuration_verdict(latest_created, objects.revision_name(configuration))
+        if latest_created is None:
+            return verdict
+        if verdict.status != status.FALSE:
+            self._patience.forget(latest_created["metadata"]["uid"])
+            return verdict
+        known = status.verdict_of(configuration) == verdict
+        if known or self._patience.believes(latest_created, configuration["metadata"]["name"]):
+            return verdict
+        return status.waiting_for(latest_created)
 
     def _revisions_of(self, configuration: Json) -> dict[str, Json]:
         meta = configuration["metadata"]

@@ -72,11 +72,16 @@ def configuration_verdict(latest_created: Json | None, taken: str) -> Verdict:
         return Verdict(FALSE, "RevisionNameTaken", message)
     name, verdict = latest_created["metadata"]["name"], verdict_of(latest_created)
     if verdict.status == UNKNOWN and not verdict.message:
-        return verdict._replace(message=f'Waiting for Revision "{name}" to become ready.')
+        return waiting_for(latest_created)
     if verdict.status == FALSE:
         message = verdict.message or verdict.reason
         return Verdict(FALSE, "RevisionFailed", f'Revision "{name}" failed with message: {message.rstrip(".")}.')
     return verdict
+
+
+def waiting_for(revision: Json) -> Verdict:
+    """Neither ready nor failed."""
+    return Verdict(UNKNOWN, "", f'Waiting for Revision "{revision["metadata"]["name"]}" to become ready.')
 
 
 def configuration_status(
