@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         "current",
         "deadline",
         "lost",
+        "refused",
         "server",
         "transport",
         "write_paused",
@@ -77,6 +78,7 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.current: ServerExchange | None = None
         self.lost = False
+        self.refused = False
         self.write_paused = False
         self.deadline = NEVER
         self._queue: deque[ServerExchange] = deque()

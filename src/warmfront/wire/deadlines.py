@@ -47,7 +47,7 @@ class Deadlines:
 
     def hurry(self, deadline: float) -> None:
         """A watched thing now has this deadline; the timer is armed earlier if it would come too late."""
-        if deadline < self._armed_at - SLACK_S or (deadline < NEVER and self._timer is None):
+        if deadline < self._armed_at - SLACK_S:
             self._arm(deadline)
 
     def close(self) -> None:

@@ -151,11 +151,10 @@ class ServerExchange(Exchange):
         bodiless = self.method == "HEAD" or status in _BODILESS
         chunked = False
         framing = b""
-        if length is not None:
-            if status != 204:
-                framing = b"content-length: %d\r\n" % length
-        elif bodiless:
-            pass
+        if bodiless and (status == 204 or not length):
+            pass  # nothing to say of a body that cannot come; `content-length: 0` would be a lie about HEAD and 304
+        elif length is not None:
+            framing = b"content-length: %d\r\n" % length
         elif self._http11:
             chunked = True
             framing = b"transfer-encoding: chunked\r\n"

@@ -71,12 +71,13 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._empty: asyncio.Event | None = None
+        self._refused = 0
         self._unsent: list[ServerExchange] = []
 
     @property
     def connections(self) -> int:
-        """How many client connections are open now."""
-        return len(self._connections)
+        """How many client connections are open now, refused ones not counted."""
+        return len(self._connections) - self._refused
 
     async def listen(self, host: str, port: int) -> int:
         """Accept on this address; the bound port (port 0: any free one). OSError when it is taken."""
@@ -116,14 +117,19 @@ class Server:
         self._connections.add(connection)
         self.deadlines.watch(connection)
         if self.closing:
-            return Overloaded("the server is shutting down; connect to another replica")
-        if len(self._connections) > self.limits.max_connections:
-            return Overloaded(f"more than {self.limits.max_connections} connections; close some or wait")
-        return None
+            error = Overloaded("the server is shutting down; connect to another replica")
+        elif self.connections > self.limits.max_connections:
+            error = Overloaded(f"more than {self.limits.max_connections} connections; close some or wait")
+        else:
+            return None
+        connection.refused = True
+        self._refused += 1
+        return error
 
     def dismiss(self, connection: Connection) -> None:
         """Count a lost connection out."""
         self._connections.discard(connection)
+        self._refused -= connection.refused
         self.deadlines.forget(connection)
         if self._empty is not None and not self._connections:
             self._empty.set()

@@ -1,6 +1,7 @@
 """However the network cuts a byte stream into pieces, the same requests and the same replies come out of it."""
 
 import asyncio
+import itertools
 
 import uvloop
 from hypothesis import example, given, settings
@@ -13,7 +14,9 @@ from warmfront.wire.server import Server
 REQUESTS = (
     b"POST /a%20b?q=1 HTTP/1.1\r\nHost: one\r\nX-Empty:\r\nX-Blank:  v \r\nContent-Length: 11\r\n\r\nhello world"
     b"GET http://two:8/x HTTP/1.1\r\nHost: one\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-    b"PUT /c HTTP/1.1\r\nHost: three\r\nTransfer-Encoding: chunked\r\n\r\n5;e=x\r\nhello\r\n6\r\n world\r\n0\r\nT: r\r\n\r\n"
+    b"PUT /c HTTP/1.1\r\nHost: three\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5;e=x\r\nhello\r\n"
+    b"6\r\n world\r\n0\r\nT: r\r\n\r\n"
     b"\r\nGET /end HTTP/1.0\r\n\r\n"
 )
 EXPECTED = [
@@ -28,12 +31,11 @@ EXPECTED = [
     ("PUT", "/c", "", [(b"host", b"three"), (b"transfer-encoding", b"chunked")], b"hello world"),
     ("GET", "/end", "", [], b""),
 ]
+_WHOLE = b"HTTP/1.1 200 OK\r\nX: a \r\nContent-Length: 11\r\n\r\nhello world"
+_CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nX: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 REPLIES = {
-    "length": (b"HTTP/1.1 200 OK\r\nX: a \r\nContent-Length: 11\r\n\r\nhello world", True),
-    "chunked": (
-        b"HTTP/1.1 200 OK\r\nX: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;e\r\n world\r\n0\r\nT: r\r\n\r\n",
-        True,
-    ),
+    "length": (_WHOLE, True),
+    "chunked": (_CHUNKED_HEAD + b"5\r\nhello\r\n6;e\r\n world\r\n0\r\nT: r\r\n\r\n", True),
     "interim": (
         b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 11\r\n\r\nhello world",
         True,
@@ -45,7 +47,7 @@ REPLIES = {
 def pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
     """The stream cut at these places."""
     bounds = [0, *sorted({cut for cut in cuts if 0 < cut < len(stream)}), len(stream)]
-    return [stream[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(bounds)]
 
 
 @settings(max_examples=60, deadline=None)
