@@ -145,7 +145,9 @@ class Selector:
             return
         expected = known.forecast(size, now)
         known.sent(now)
-        _remember(self._pending, decision.id, _Sent(known, size, expected), self._settings.max_pending)
+        dropped = _remember(self._pending, decision.id, _Sent(known, size, expected), self._settings.max_pending)
+        if dropped is not None:
+            dropped.known.in_flight -= 1
 
     def observe(self, outcome: Outcome | Feedback, now: float) -> None:
         """Learn what became of a started decision. Raises NotFound for a decision unknown or forgotten."""
@@ -191,11 +193,10 @@ def rounded(size: int) -> int:
     return size + (1 << shift >> 1) >> shift << shift if shift > 0 else size
 
 
-def _remember(table: dict[str, _Sent], key: str, value: _Sent, limit: int) -> None:
-    """Keep at most `limit`, dropping the oldest."""
+def _remember(table: dict[str, _Sent], key: str, value: _Sent, limit: int) -> _Sent | None:
+    """Keep at most `limit`; returns the oldest when it had to be dropped."""
     table[key] = value
-    if len(table) > limit:
-        del table[next(iter(table))]
+    return table.pop(next(iter(table))) if len(table) > limit else None
 
 
 def _unknown(decision_id: str) -> str:

@@ -53,24 +53,12 @@ class Policy(ABC):
 def best(candidates: Sequence[Candidate]) -> Candidate:
     """The largest score, by the written tie rule. The rule is only asked where scores are equal."""
     top = max(candidates, key=_score).score
-    return max([candidate for candidate in candidates if candidate.score == top], key=rank)
+    return min((candidate for candidate in candidates if candidate.score == top), key=rank)
 
 
-def rank(candidate: Candidate) -> tuple[float, float, float, "_Reversed"]:
-    """The written tie rule: score, accuracy, sooner predicted, first by name."""
-    return candidate.score, candidate.accuracy, -candidate.predicted_s, _Reversed(candidate.variant.name)
-
-
-class _Reversed(str):
-    """A name whose order is turned round, so that the largest is the first of the alphabet."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: str) -> bool:
-        return str.__gt__(self, other)
-
-    def __gt__(self, other: str) -> bool:
-        return str.__lt__(self, other)
+def rank(candidate: Candidate) -> tuple[float, float, float, str]:
+    """The written tie rule, the first first: larger score, more accurate, sooner predicted, first by name."""
+    return -candidate.score, -candidate.accuracy, candidate.predicted_s, candidate.variant.name
 
 
 def conclude(request: Request, candidate: Candidate, settings: SelectorSettings) -> Reason:

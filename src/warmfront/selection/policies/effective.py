@@ -57,9 +57,9 @@ class Effective(Policy):
         if any(c.probability >= settings.doomed_probability for c, _ in pool):
             return best([c for c, _ in pool])
 
-        def help_next(pair: tuple[Candidate, Forecast]) -> tuple[float, tuple[object, ...]]:
+        def loss(pair: tuple[Candidate, Forecast]) -> tuple[float, tuple[object, ...]]:
             candidate, forecast = pair
-            value = forecast.accuracy * forecast.once_warm.probability(log_budget) - forecast.start_cost
-            return value - settings.waiting_price_per_s * forecast.predicted_s, rank(candidate)
+            help_to_next = forecast.accuracy * forecast.once_warm.probability(log_budget) - forecast.start_cost
+            return settings.waiting_price_per_s * forecast.predicted_s - help_to_next, rank(candidate)
 
-        return max(pool, key=help_next)[0]
+        return min(pool, key=loss)[0]
