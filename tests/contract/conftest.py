@@ -198,8 +198,8 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Task `lang`: `good` (0.9) is more accurate than `fair` (0.6). Task `faults`: two that tests may make fail, since a
-    selector lets a failing one rest. Task `tensor`: one variant, Open Inference only.
+    """Task `lang`: `good` (0.9) is more accurate than `fair` (0.6). Task `faults`: two that tests may make fail, since
+    a selector lets a failing one rest. Task `tensor`: one variant, Open Inference only.
     """
     platform = Platform(tmp_path_factory.mktemp("platform"))
     platform.add("good", "lang", 0.9)

@@ -103,7 +103,12 @@ def fault(error: WarmfrontError, _: Exchange | None) -> tuple[int, Headers, byte
 
 def limits(settings: Settings) -> Limits:
     """The server's limits by the settings."""
-    return Limits(max_body=settings.max_body_bytes, max_connections=settings.max_connections)
+    return Limits(
+        max_body=settings.max_body_bytes,
+        max_connections=settings.max_connections,
+        header_timeout_s=settings.header_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+    )
 
 
 async def serve(app: App) -> None:
