@@ -5,6 +5,7 @@ Every front is a process as it is deployed; the variants and the API server are 
 
 import json
 import threading
+from http.client import HTTPException
 
 import pytest
 
@@ -240,3 +241,39 @@ def test_paths_and_methods_that_are_not_there(front):
     options = front.ask("OPTIONS", "/")
     assert (options.status, options.headers["allow"]) == (204, "POST")
     assert "a%2Fb" not in front.ask("POST", "/tasks/a%2Fb", b"").json["detail"]
+
+
+def test_a_client_that_leaves_cancels_the_variants_work(front, platform, request):
+    """The call upstream is closed, wherever the front can know: a Flask worker that waits cannot."""
+    if "flask" in request.node.name:
+        return
+    arrived, cancelled = threading.Event(), threading.Event()
+
+    def work(exchange: Exchange) -> None:
+        exchange.on_disconnect = cancelled.set
+        arrived.set()
+
+    platform.variants["good"].answer = work
+    connection = front.open()
+    connection.request("POST", "/tasks/lang", b"x")
+    assert arrived.wait(10)
+    connection.close()
+    assert cancelled.wait(10)
+
+
+def test_a_reply_that_breaks_off_does_not_look_whole(front, platform):
+    """The client's connection breaks too."""
+
+    def half(exchange: Exchange) -> None:
+        exchange.start(200, [(b"content-type", b"text/plain")])
+        exchange.write(b"half")
+        platform.call(exchange.abort)
+
+    platform.variants["shaky"].answer = half
+    platform.variants["steady"].answer = half
+    connection = front.open()
+    connection.request("POST", "/tasks/faults", b"x")
+    response = connection.getresponse()
+    with pytest.raises((HTTPException, OSError)):
+        response.read()
+    connection.close()

@@ -1,0 +1,100 @@
+"""The selector as a process: what it imports, how it starts, how it ends."""
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from warmfront.wire.messages import Exchange
+
+FOLDER = Path(__file__).parents[2] / "selector_fn"
+#: What would cost the cold start dearly, or does not belong on the data path at all.
+HEAVY = (
+    "aiohttp", "click", "cloudevents", "flask", "functions_framework", "gunicorn", "httpx", "jsonschema",
+    "kubernetes", "numpy", "pandas", "requests", "rich", "sqlite3", "starlette", "tensorflow", "unittest", "uvicorn",
+    "werkzeug", "yaml",
+)  # fmt: skip
+
+
+def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environ, cwd=FOLDER, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_the_import_budget():
+    """The native front loads nothing heavy: cold start is a feature."""
+    done = python("import sys, main; print(*sorted({name.partition('.')[0] for name in sys.modules}))")
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert loaded.isdisjoint(HEAVY)
+    assert {"httptools", "msgspec", "uvloop", "warmfront"} <= loaded
+
+
+def test_importing_starts_nothing():
+    """No setting is read, no thread runs, no socket opens until a front is asked."""
+    code = "import threading, main; print(threading.active_count(), main._fronts.cache_info().currsize)"
+    done = python(code, WARMFRONT_POLICY="nosuch", KUBECONFIG="/nonexistent")
+    assert (done.returncode, done.stdout.split()) == (0, ["1", "0"])
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"PORT": "http"}, "PORT is 'http'; it must be a port"),
+        ({"KUBECONFIG": "/nonexistent/kubeconfig"}, "point KUBECONFIG at a kubeconfig"),
+        ({"KUBECONFIG": "$KUBECONFIG", "WARMFRONT_POLICY": "nosuch"}, "choose one of effective, fastest"),
+    ],
+)
+def test_a_start_that_cannot_be(platform, environ, told):
+    """Exit code 1 and one line that says what to put right; no traceback."""
+    given = {name: text.replace("$KUBECONFIG", str(platform.kubeconfig)) for name, text in environ.items()}
+    done = subprocess.run(
+        [sys.executable, "main.py"], env=given, cwd=FOLDER, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_taken_port(platform, start):
+    """The second selector on one port says so and ends."""
+    front = start("native")
+    environ = {"KUBECONFIG": str(platform.kubeconfig), "PORT": str(front.port), "HOST": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "main.py"], env=environ, cwd=FOLDER, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, "set PORT" in done.stderr) == (1, True)
+
+
+def connects(port: int) -> bool:
+    """Whether somebody listens."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_sigterm_finishes_what_is_in_flight(platform, start):
+    """On SIGTERM new connections are refused, the request in flight is answered, and the exit code is 0."""
+    front = start("native")
+    arrived = threading.Event()
+    held: list[Exchange] = []
+
+    def hold(exchange: Exchange) -> None:
+        held.append(exchange)
+        arrived.set()
+
+    platform.variants["good"].answer = hold
+    connection = front.open()
+    connection.request("POST", "/tasks/lang", b"x")
+    assert arrived.wait(10)
+    front.process.terminate()
+    while connects(front.port):
+        pass
+    platform.call(lambda: held[0].respond(200, [], b"finished"))
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (200, b"finished")
+    connection.close()
+    assert front.process.wait(10) == 0
