@@ -3,8 +3,14 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Self
 
 import pytest
+
+from warmfront.runtime.resources import Resource, condition_of
+from warmfront.runtime.revision import LiveRevision
+from warmfront.runtime.runtime import Runtime, RuntimeSettings
+from warmfront.wire.pool import Pool
 
 SERVER = """
 import http.server, json, os, pathlib, socketserver, sys, time
@@ -20,6 +26,7 @@ if (FOLDER / "crashes").exists():  # so many starts are still to fail
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet a reply
 
     def do_GET(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -78,3 +85,66 @@ def eventually() -> Callable[..., Coroutine[None, None, None]]:
                 await asyncio.sleep(0.002)
 
     return wait
+
+
+def manifest(name: str = "echo", *, annotations: dict[str, str] | None = None, **spec: object) -> dict[str, object]:
+    """A Service of image `dev.local/echo-fn:v1` that starts at zero, with a window of 6 s and no burst capacity."""
+    scaling = {"initial-scale": "0", "window": "6s", "target-burst-capacity": "0", **(annotations or {})}
+    container = {"image": "dev.local/echo-fn:v1", "readinessProbe": {"httpGet": {"path": "/readyz"}}}
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {
+            "template": {
+                "metadata": {
+                    "annotations": {f"autoscaling.knative.dev/{key}": value for key, value in scaling.items()}
+                },
+                "spec": {"containers": [container], **spec},
+            }
+        },
+    }
+
+
+class World:
+    """A running embedded Knative over the test's folder, with a client of its ingress."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runtime = Runtime(RuntimeSettings(root=root, state=root / "state", port=0, api_port=0, max_grace_s=5.0))
+        self.pool = Pool()
+
+    async def __aenter__(self) -> Self:
+        await self.runtime.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.runtime.stop()
+        await self.pool.close()
+
+    async def get(self, path: str = "/", *, host: str = "echo.default", method: str = "GET", headers=(), body=b""):
+        """One request through the ingress."""
+        url = f"http://{host}.localhost:{self.runtime.addresses.port}"
+        return await self.pool.fetch(url, method, path, list(headers), body, timeout_s=60)
+
+    def revision(self, name: str = "echo-00001") -> LiveRevision:
+        """The live revision of that name."""
+        found = self.runtime.data_plane.find("default", name)
+        assert found is not None
+        return found
+
+    def condition(self, resource: Resource, name: str, kind: str) -> dict[str, str]:
+        """A condition of an object in the store."""
+        return condition_of(self.runtime.store.get(resource, "default", name), kind) or {}
+
+
+@pytest.fixture
+def world(tmp_path: Path, echo_fn: Path) -> World:
+    """An embedded Knative whose root holds the echo function; enter it with `async with`."""
+    return World(tmp_path)
+
+
+@pytest.fixture
+def service() -> Callable[..., dict[str, object]]:
+    """Make the manifest of a Service."""
+    return manifest

@@ -45,6 +45,10 @@ class DataPlane:
             self._unsubscribe()
         for place in list(self._revisions):
             self._remove(place)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Return when no replica of a removed revision is left."""
         while self._stopping:
             await asyncio.gather(*self._stopping)
 

@@ -6,10 +6,10 @@ request goes where (breaker.py).
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from warmfront.errors import SetupError
 from warmfront.runtime.environments import Environments, Function
@@ -34,7 +34,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What this machine gives to every fleet. `max_grace_s` bounds the time from retirement to SIGKILL."""
+    """What this machine gives to every fleet. `max_grace_s` bounds the time from retirement to SIGKILL.
+
+    `on_line(revision, line)` hears what replicas print, `on_record` of every replica that has ended.
+    """
 
     environments: Environments
     ledger: Ledger
@@ -43,6 +46,19 @@ class Host:
     logs: Path
     kubeconfig: Path
     max_grace_s: float
+    on_line: Callable[[str, str], None]
+    on_record: Callable[["ReplicaRecord"], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaRecord:
+    """The life of one replica, for whoever counts its cost. Instants on the event loop's clock, None: it never was."""
+
+    variant: str
+    revision: str
+    requested_s: float
+    ready_s: float | None
+    stopped_s: float
 
 
 class Owner(Protocol):
@@ -78,6 +94,7 @@ class Fleet:
         self._retry: asyncio.TimerHandle | None = None
         self._idle: dict[Replica, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._log: TextIO | None = None
 
     @property
     def ready(self) -> list[Replica]:
@@ -126,6 +143,8 @@ class Fleet:
             self._retry.cancel()
         while self._tasks:
             await asyncio.gather(*self._tasks)
+        if self._log is not None:
+            self._log.close()
 
     def _start(self, count: int) -> None:
         loop = asyncio.get_running_loop()
@@ -189,6 +208,15 @@ class Fleet:
         asked = self._idle.pop(replica, None) is not None
         self.replicas.remove(replica)
         self._host.ports.discard(replica.port)
+        self._host.on_record(
+            ReplicaRecord(
+                variant=self._workload.service,
+                revision=self._workload.revision,
+                requested_s=replica.requested_at,
+                ready_s=replica.ready_at,
+                stopped_s=asyncio.get_running_loop().time(),
+            )
+        )
         if not asked:
             self._crashed(replica)
         self._owner.replica_lost(replica)
@@ -225,8 +253,10 @@ class Fleet:
         return self._host.logs / f"{self._workload.revision}.log"
 
     def _printed(self, replica: Replica, line: str) -> None:
-        with self._log_path.open("a", encoding="utf-8") as file:
-            file.write(f"{replica.pid} {line}\n")
+        if self._log is None:
+            self._log = self._log_path.open("a", buffering=1, encoding="utf-8")
+        self._log.write(f"{replica.pid} {line}\n")
+        self._host.on_line(self._workload.revision, line)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

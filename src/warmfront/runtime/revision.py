@@ -82,6 +82,11 @@ class LiveRevision:
         return self.scaler.scale.proxied or not self._breaker.ready
 
     @property
+    def in_flight(self) -> int:
+        """Requests at replicas now."""
+        return self._breaker.in_flight
+
+    @property
     def traffic(self) -> Traffic:
         """A snapshot for display."""
         return Traffic(
