@@ -30,8 +30,10 @@ class Origin:
         except ValueError as error:
             raise InvalidRequest(f"{url!r} is not a URL: {error}") from None
         scheme = "http" if tls is None else "https"
-        if parts.scheme != scheme or not parts.hostname or parts.username is not None:
-            raise InvalidRequest(f"{url!r} is not usable; wanted {scheme}://HOST[:PORT] without user information")
+        if parts.scheme != scheme or not parts.hostname or parts.username is not None or not url.isascii():
+            raise InvalidRequest(
+                f"{url!r} is not usable; wanted {scheme}://HOST[:PORT] in ASCII, without user information"
+            )
         return cls(parts.hostname, port or (80 if tls is None else 443), tls)
 
     @property

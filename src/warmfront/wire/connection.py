@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 _IDLE, _HEAD, _BODY = 0, 1, 2
 # A refused client gets this long to stop sending and to read why; closing with unread bytes would destroy the reply.
 _LINGER_S = 5.0
+# Chunks of one byte would otherwise cost forty bytes each.
+_MANY_PARTS = 512
 # SO_LINGER on, zero seconds: close with RST
 _RESET = struct.pack("ii", 1, 0)
 
@@ -93,14 +95,14 @@ class Connection(asyncio.Protocol):
         self._fields: Headers = []
         self._method = b""
         self._http11 = True
+        self._fed = 0
         self._begin()
 
     def _begin(self) -> None:
         self._target = b""
         self._headers: Headers = []
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self._size = 0
-        self._fed = 0
         self._head_bytes = 0
         self._idle_bytes = 0
         self._expects = False
@@ -173,9 +175,7 @@ class Connection(asyncio.Protocol):
         """A request line has begun."""
         self._phase = _HEAD
         self._read_deadline = NEVER
-        fed = self._fed
         self._begin()
-        self._fed = fed
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -203,10 +203,15 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
-        self._parts.append(data)
+        parts = self._parts
+        parts.append(data)
         self._size += len(data)
         if self._size > self.server.limits.max_body:
             raise BodyTooLarge(f"body above {self.server.limits.max_body} bytes; send less")
+        if len(parts) > _MANY_PARTS:
+            bulk = parts[0] if isinstance(parts[0], bytearray) else bytearray(parts[0])
+            bulk += b"".join(parts[1:])
+            self._parts = [bulk]
 
     def on_message_complete(self) -> None:
         """Queue the complete request, unless it offers an upgrade: then the parser stops before the body."""
@@ -223,7 +228,7 @@ class Connection(asyncio.Protocol):
         if "#" in target:
             raise InvalidRequest("request target with a fragment; leave out # and what follows")
         path, _, query = target.partition("?")
-        body = b"".join(parts) if len(parts) != 1 else parts[0]
+        body = b"".join(parts) if len(parts) != 1 else bytes(parts[0])
         self._queue.append(
             ServerExchange(
                 self,
@@ -293,8 +298,10 @@ class Connection(asyncio.Protocol):
         else:
             deadline = min(self._read_deadline, self._write_deadline)
         self.deadline = deadline
-        self.server.deadlines.hurry(deadline)
-        if not self._pumping:
+        deadlines = self.server.deadlines
+        if deadline < deadlines.due:
+            deadlines.hurry(deadline)
+        if not self._pumping and (self._queue or self._fault or self._expects or not self._reading):
             self._pump()
 
     def _turn_reading(self) -> None:

@@ -25,16 +25,16 @@ class Watched(Protocol):
 class Deadlines:
     """Calls `expire()` of each watched thing at most SLACK_S (10 ms) after its deadline, and never before it.
 
-    After setting an earlier deadline than before, the owner says so with `hurry`, cheap when the timer is early enough.
+    Whoever sets an earlier deadline than before says so with `hurry`; needless for one that is not before `due`.
     """
 
-    __slots__ = ("_armed_at", "_items", "_loop", "_timer")
+    __slots__ = ("_items", "_loop", "_timer", "due")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._items: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._armed_at = NEVER
+        self.due = NEVER
 
     def watch(self, item: Watched) -> None:
         """Look after this thing until `forget`."""
@@ -47,7 +47,7 @@ class Deadlines:
 
     def hurry(self, deadline: float) -> None:
         """A watched thing now has this deadline; the timer is armed earlier if it would come too late."""
-        if deadline < self._armed_at - SLACK_S:
+        if deadline < self.due:
             self._arm(deadline)
 
     def close(self) -> None:
@@ -56,17 +56,17 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._armed_at = NEVER
+        self.due = NEVER
 
     def _arm(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._armed_at = at
+        self.due = at - SLACK_S
         self._timer = self._loop.call_at(at, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None
-        self._armed_at = NEVER
+        self.due = NEVER
         now = self._loop.time()
         for item in [item for item in self._items if item.deadline <= now]:
             item.deadline = NEVER
@@ -75,5 +75,5 @@ class Deadlines:
         if earliest < NEVER:
             # never two sweeps within SLACK_S, however many deadlines are spread over it
             at = max(earliest, now + SLACK_S)
-            if at < self._armed_at:
+            if at - SLACK_S < self.due:
                 self._arm(at)

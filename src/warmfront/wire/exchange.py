@@ -6,7 +6,7 @@ What may live here: framing of replies. What must not: reading, order of request
 from typing import TYPE_CHECKING
 
 from warmfront.wire.framing import LAST_CHUNK, chunk, head, status_line, without_framing
-from warmfront.wire.messages import Exchange, Headers, first
+from warmfront.wire.messages import Exchange, Headers
 
 if TYPE_CHECKING:
     from warmfront.wire.connection import Connection
@@ -22,8 +22,9 @@ _NO_BODY = -1
 
 def refusal(status: int, headers: Headers, body: bytes) -> bytes:
     """A whole reply to something that never became a request; the connection closes after it."""
+    fields, _, _ = without_framing(headers)
     framing = b"content-length: %d\r\n%b" % (len(body), _CLOSE)
-    return head(status_line(status), without_framing(headers), framing) + body
+    return head(status_line(status), fields, framing) + body
 
 
 class ServerExchange(Exchange):
@@ -116,12 +117,15 @@ class ServerExchange(Exchange):
             self.abort()
             raise RuntimeError(f"body ends {left} bytes before the declared content-length")
         self.finished = True
-        if self._chunked:
-            self._pending += LAST_CHUNK
-        self.flush()
-        self.release()
-        if not self._connection.lost:
-            self._connection.done(self._keep)
+        self.on_disconnect = self.on_pause = self.on_resume = None
+        connection = self._connection
+        if connection.lost:
+            return
+        pending = self._pending + LAST_CHUNK if self._chunked else self._pending
+        if pending:
+            self._pending = b""
+            connection.transport.write(pending)
+        connection.done(self._keep)
 
     def abort(self) -> None:
         """Reset the connection at once."""
@@ -141,13 +145,10 @@ class ServerExchange(Exchange):
         """Decide framing and persistence, put the head into `_pending`. `length` None: as declared, else unknown."""
         if self.responded:
             raise RuntimeError(f"second reply to {self.method} {self.path}; an exchange takes one")
-        fields = without_framing(headers)
-        keep = self._keep and not self._connection.server.closing
-        if fields is not headers:
-            keep = keep and first(headers, b"connection") != b"close"
-            declared = first(headers, b"content-length")
-            if length is None and declared is not None:
-                length = int(declared)
+        fields, declared, close = without_framing(headers)
+        keep = self._keep and not close and not self._connection.server.closing
+        if length is None:
+            length = declared
         bodiless = self.method == "HEAD" or status in _BODILESS
         chunked = False
         framing = b""

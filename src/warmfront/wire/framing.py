@@ -23,12 +23,25 @@ def status_line(status: int) -> bytes:
     return line
 
 
-def without_framing(headers: Headers) -> Headers:
-    """The fields that say nothing about this connection or the length of the body; the same list when all are such."""
+def without_framing(headers: Headers) -> tuple[Headers, int | None, bool]:
+    """The fields that say nothing about this connection or the length of the body (the same list when all are such);
+    the length that the others declared, and whether they asked to close the connection.
+    """
     for item in headers:
         if item[0] in _FRAMING:
-            return [item for item in headers if item[0] not in _FRAMING]
-    return headers
+            break
+    else:
+        return headers, None, False
+    fields, length, close = [], None, False
+    for item in headers:
+        name = item[0]
+        if name not in _FRAMING:
+            fields.append(item)
+        elif name == b"content-length":
+            length = int(item[1])
+        elif name == b"connection":
+            close = close or item[1].lower() == b"close"
+    return fields, length, close
 
 
 def head(first_line: bytes, headers: Headers, framing: bytes) -> bytes:
@@ -36,9 +49,10 @@ def head(first_line: bytes, headers: Headers, framing: bytes) -> bytes:
 
     A line end inside a name or value would let its author write fields, or whole messages, of their own: ValueError.
     """
-    text = b"%b%b%b\r\n" % (first_line, b"".join([b"%b: %b\r\n" % item for item in headers]), framing)
+    fields = b"\r\n".join(map(b": ".join, headers)) + b"\r\n" if headers else b""
+    text = b"%b%b%b\r\n" % (first_line, fields, framing)
     lines = len(headers) + framing.count(b"\n") + 2
-    if text.count(b"\n") != lines or text.count(b"\r") != lines:
+    if len(text.translate(None, b"\r\n")) != len(text) - 2 * lines:
         bad = [name for name, value in headers if b"\n" in name + value or b"\r" in name + value]
         raise ValueError(f"line end inside header field {bad or 'or first line'}; encode or drop it")
     return text

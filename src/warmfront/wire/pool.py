@@ -117,7 +117,7 @@ class Lane:
 
     def __init__(self, pool: "Pool", origin: Origin) -> None:
         self.origin = origin
-        self.host = b"host: %b\r\n" % origin.authority.encode("idna" if not origin.authority.isascii() else "ascii")
+        self.host = b"host: %b\r\n" % origin.authority.encode("ascii")
         self.idle: list[Upstream] = []
         self._pool = pool
         self._open: set[Upstream] = set()
@@ -130,7 +130,9 @@ class Lane:
         if self.idle:
             upstream = self.idle.pop()
             upstream.carry(call)
-            self._pool.deadlines.hurry(call.deadline)
+            deadlines = self._pool.deadlines
+            if call.deadline < deadlines.due:
+                deadlines.hurry(call.deadline)
         elif self._pool.closed or len(self._waiting) >= self._pool.max_waiting_per_origin:
             waiting = f"{len(self._waiting)} calls wait for a connection already"
             message = "the pool is closed" if self._pool.closed else waiting
@@ -166,7 +168,9 @@ class Lane:
             upstream.discard()
         else:
             upstream.deadline = deadline = time.monotonic() + self._pool.idle_timeout_s
-            self._pool.deadlines.hurry(deadline)
+            deadlines = self._pool.deadlines
+            if deadline < deadlines.due:
+                deadlines.hurry(deadline)
             self.idle.append(upstream)
 
     def dropped(self, upstream: Upstream) -> None:
@@ -215,7 +219,7 @@ class Lane:
                     ssl=origin.tls,
                     server_hostname=origin.host if origin.tls is not None else None,
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot carry
             self._connecting -= 1
             reason = str(error) or f"no answer within {pool.connect_timeout_s} s"
             if self._waiting:
@@ -287,10 +291,10 @@ class Pool:
             lane = self._lane(origin)
         if " " in target or target[:1] not in ("/", "*"):
             raise ValueError(f"request target is {target!r}; it must begin with / and be percent-encoded")
-        fields = without_framing(headers)
+        fields, _, _ = without_framing(headers)
         framing = lane.host
-        for name, _ in fields:
-            if name == b"host":
+        for item in fields:
+            if item[0] == b"host":
                 framing = b""
                 break
         if body or method not in _BODILESS:

@@ -320,7 +320,9 @@ def test_localhost_names_need_no_resolver(host):
     assert Origin(host, 1).address == "127.0.0.1"
 
 
-@pytest.mark.parametrize("url", ["https://a", "ftp://a", "a:80", "http://", "http://u:p@a", "http://a:99999", "/path"])
+@pytest.mark.parametrize(
+    "url", ["https://a", "ftp://a", "a:80", "http://", "http://u:p@a", "http://a:99999", "/path", "http://ä"]
+)
 def test_what_is_no_origin_is_refused_with_the_value(url):
     """The message repeats what was found."""
     with pytest.raises(InvalidRequest, match="not"):

@@ -278,6 +278,20 @@ def test_chunked_requests_lose_extensions_and_trailers(run, serving, connect):
     assert [x.header(b"authorization") for x in seen] == [None, None]
 
 
+def test_a_body_in_thousands_of_tiny_chunks_arrives_whole(run, serving, connect):
+    """Five thousand chunks of one to three bytes give the body they spell."""
+    parts = [b"%d" % n for n in range(500)] * 10
+
+    async def story():
+        async with serving(echo) as (_, port):
+            client = await connect(port)
+            await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await client.send(b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n")
+            return (await client.reply())[2]
+
+    assert run(story()) == b"".join(parts)
+
+
 def test_an_upgrade_offer_is_ignored_and_the_connection_lives_on(run, serving, connect):
     """curl --http2 offers h2c on its first request; it is served as HTTP/1.1, and so is what follows in the packet."""
 
