@@ -78,8 +78,10 @@ class Connection:
                 "run `kubectl proxy` and point KUBECONFIG at it, or use a token or a client certificate"
             )
         tls = _tls(path, cluster, user) if server.startswith("https:") else None
+        # a token in the URL is for clients that leave `user` out over plain http; we read `user`
+        scheme, _, authority = server.rpartition("://")
         return cls(
-            origin=Origin.parse(server, tls=tls),
+            origin=Origin.parse(f"{scheme}://{authority.rpartition('@')[2]}", tls=tls),
             namespace=environ.get("WARMFRONT_NAMESPACE") or context.get("namespace") or "default",
             token=user.get("token", ""),
             token_file=Path(user["tokenFile"]) if "tokenFile" in user else None,

@@ -31,8 +31,9 @@ class Origin:
             raise InvalidRequest(f"{url!r} is not a URL: {error}") from None
         scheme = "http" if tls is None else "https"
         if parts.scheme != scheme or not parts.hostname or parts.username is not None or not url.isascii():
+            shown = url if parts.username is None else f"{parts.scheme}://***@{parts.hostname}"  # never show a password
             raise InvalidRequest(
-                f"{url!r} is not usable; wanted {scheme}://HOST[:PORT] in ASCII, without user information"
+                f"{shown!r} is not usable; wanted {scheme}://HOST[:PORT] in ASCII, without user information"
             )
         return cls(parts.hostname, port or (80 if tls is None else 443), tls)
 
