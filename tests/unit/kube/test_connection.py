@@ -35,7 +35,7 @@ def test_token_and_namespace_come_from_the_current_context(tmp_path: Path) -> No
 
 
 def test_a_password_in_the_url_is_left_to_others(tmp_path: Path) -> None:
-    """The embedded runtime also puts the token into the URL, for kn; we connect without it and send the bearer token."""
+    """The embedded runtime also puts the token into the URL, for kn; we send it as bearer token."""
     config = _kubeconfig({"token": "secret"}, server="http://warmfront:secret@127.0.0.1:6443")
     connection = Connection.load(_write(tmp_path, config))
     assert connection.origin.authority == "127.0.0.1:6443"
