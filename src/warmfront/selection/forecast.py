@@ -7,7 +7,7 @@ from math import exp, inf, log
 from typing import NamedTuple
 
 from warmfront.domain import Warmth
-from warmfront.selection.estimators.calibration import BINS, PER_UNIT, Z_MIN, Calibration
+from warmfront.selection.estimators.calibration import BINS, PER_UNIT, Z_MIN, Shape
 from warmfront.selection.estimators.duration import Duration
 
 
@@ -57,19 +57,20 @@ def forecast(
     warmth: Warmth,
     accuracy: float,
     latency: Duration,
-    calibration: Calibration,
+    shape: Shape,
     *,
     wait_s: float,
     execution_s: float,
     start_cost: float = 0.0,
     if_warm: Forecast | None = None,
 ) -> Forecast:
-    """The forecast whose latency is `latency`, in the shape that `calibration` has learned."""
+    """The forecast whose latency is `latency`, in the `shape` that was learned."""
     mu, sigma = latency
+    cdf, z50, z95 = shape
     scale = PER_UNIT / sigma
     return Forecast(
-        name, warmth, accuracy, exp(mu + sigma * calibration.z50), exp(mu + sigma * calibration.z95), wait_s,
-        execution_s, start_cost, if_warm, latency, calibration.cdf, scale, mu * scale + Z_MIN * PER_UNIT,
+        name, warmth, accuracy, exp(mu + sigma * z50), exp(mu + sigma * z95), wait_s,
+        execution_s, start_cost, if_warm, latency, cdf, scale, mu * scale + Z_MIN * PER_UNIT,
     )  # fmt: skip
 
 

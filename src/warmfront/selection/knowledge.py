@@ -16,6 +16,7 @@ from warmfront.selection.settings import SelectorSettings
 AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected length
 MAX_PREPARED = 512  # forecasts kept of one kind; at most 8 sizes per octave ask for one
 LEAST_S = 1e-6
+PROMPT_REPLIES, PER_REFRESH = 32, 8  # the first replies show at once, later ones eight at a time, for the CPU's sake
 
 
 class Environment:
@@ -36,7 +37,7 @@ class _Served(NamedTuple):
 
 
 class Knowledge:
-    """The estimators of one variant. Every call that teaches makes the prepared forecasts afresh."""
+    """The estimators of one variant. What is taught soon shows in the forecasts."""
 
     def __init__(self, variant: Variant, environment: Environment) -> None:
         self._environment = environment
@@ -46,8 +47,9 @@ class Knowledge:
         self._network = LogSamples()
         self._cold_start = ColdStart(profile, environment.platform, settings.default_cold_start_s)
         self._accuracy = Accuracy(profile, settings.default_accuracy)
-        self._warm_shape, self._waiting_shape = Calibration(), Calibration()
+        self._when_warm, self._when_waiting = Calibration(), Calibration()
         self._memory_mb = profile.memory_mb
+        self._replies = 0
         self.refresh()
 
     def refresh(self) -> None:
@@ -58,6 +60,7 @@ class Knowledge:
         self._start = self._cold_start.estimate()
         self._step_s = self._start.p50 / AGE_STEPS
         self._to_and_fro = self._network.estimate(self._environment.network.value, PRIOR_MASS)
+        self._warm_shape, self._waiting_shape = self._when_warm.shape, self._when_waiting.shape
         memory_gb = (self._memory_mb or self._environment.settings.default_memory_mb) / 1000
         self.price_per_s = memory_gb * self._environment.settings.price_per_gb_s
         self.start_s = self._start.moments.mean
@@ -69,7 +72,7 @@ class Knowledge:
         self._execution.renew(profile)
         self._cold_start.renew(profile)
         self._accuracy.renew(profile)
-        self._memory_mb = profile.memory_mb
+        self._memory_mb, self._replies = profile.memory_mb, 0
         self.refresh()
 
     def learn_start(self, seconds: float) -> bool:
@@ -93,16 +96,18 @@ class Knowledge:
         upstream_s = max(outcome.upstream_s, LEAST_S)
         z = (log(upstream_s) - expected.latency.mu) / expected.latency.sigma
         waited = expected.warmth is not Warmth.WARM or expected.wait_s > 0
-        shape = self._waiting_shape if waited else self._warm_shape
+        calibration = self._when_waiting if waited else self._when_warm
         moved = False
         if outcome.censored:
-            shape.observe_beyond(z)
+            calibration.observe_beyond(z)
             if not (waited or outcome.cold):
                 self._learn_beyond(size, upstream_s)
         else:
-            shape.observe(z)
+            calibration.observe(z)
             moved = self._learn_call(size, upstream_s, outcome.execution_s, waited=waited or outcome.cold)
-        self.refresh()
+        self._replies += 1
+        if self._replies <= PROMPT_REPLIES or self._replies % PER_REFRESH == 0:
+            self.refresh()
         return moved
 
     def _learn_call(self, size: int, upstream_s: float, execution_s: float | None, *, waited: bool) -> bool:

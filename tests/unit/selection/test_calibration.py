@@ -14,8 +14,8 @@ def test_without_data_it_is_the_normal_law(p):
     """No data yet: the probabilities of the predicted duration itself."""
     calibration = Calibration()
     assert calibration.probability(Z[p]) == pytest.approx(p, abs=0.004)
-    assert calibration.z50 == pytest.approx(0.0, abs=0.01)
-    assert calibration.z95 == pytest.approx(Z[0.95], abs=0.02)
+    assert calibration.shape.z50 == pytest.approx(0.0, abs=0.01)
+    assert calibration.shape.z95 == pytest.approx(Z[0.95], abs=0.02)
 
 
 def realised(draw, promised, rounds=3000, warm_up=400):
@@ -73,7 +73,7 @@ def test_outliers_leave_a_share_that_no_deadline_reaches():
     for i in range(600):
         calibration.observe(100.0 if i % 10 == 0 else 0.0)
     assert calibration.probability(50.0) == pytest.approx(0.9, abs=0.03)
-    assert calibration.z95 == 12.0
+    assert calibration.shape.z95 == 12.0
 
 
 def test_very_early_replies_are_counted():

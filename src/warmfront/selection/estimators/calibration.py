@@ -9,6 +9,7 @@ stays for some hundred requests (quantile recalibration, Kuleshov et al., ICML 2
 from bisect import bisect_left
 from itertools import accumulate, pairwise
 from math import erfc, sqrt
+from typing import NamedTuple
 
 Z_MIN, Z_MAX, PER_UNIT = -4.0, 12.0, 4  # bins of a quarter; beyond Z_MAX is one more bin that no deadline reaches
 BINS = int((Z_MAX - Z_MIN) * PER_UNIT)
@@ -23,58 +24,79 @@ def _normal(z: float) -> float:
 
 _EDGES = [Z_MIN + i / PER_UNIT for i in range(BINS + 1)]
 _SHAPE = [_normal(high) - _normal(low) for low, high in pairwise(_EDGES)] + [0.0]
+_MAX_UNIT = 1e6
 _SMOOTHING = [SMOOTHING_MASS * share for share in _SHAPE]
 
 
-class Calibration:
-    """The learned distribution of z. `cdf[i]` is P(z <= edge i); `z50` and `z95` are its quantiles."""
+class Shape(NamedTuple):
+    """A distribution of z: `cdf[i]` is P(z <= edge i); `z50` and `z95` are its quantiles."""
 
-    __slots__ = ("_counts", "cdf", "z50", "z95")
+    cdf: list[float]
+    z50: float
+    z95: float
+
+
+class Calibration:
+    """Learns the distribution of z; `shape` is what it believes now, the normal law before the first request."""
+
+    __slots__ = ("_counts", "_shape", "_unit")
 
     def __init__(self) -> None:
+        self._unit = 1.0  # what one request weighs: it grows, in place of all earlier ones being made to shrink
         self._counts = [PRIOR_MASS * share for share in _SHAPE]
-        self._rebuild()
+        self._shape: Shape | None = None
 
     def observe(self, z: float) -> None:
         """Learn where one request came out."""
-        self._fade()
-        self._counts[_bin(z)] += 1
-        self._rebuild()
+        self._grow()
+        self._counts[_bin(z)] += self._unit
 
     def observe_beyond(self, z: float) -> None:
         """Learn that one request would have come out beyond `z`: its weight is spread over what lies there."""
         first = _bin(z) + 1
-        masses = [p + c for p, c in zip(_SMOOTHING[first:], self._counts[first:], strict=True)]
+        masses = self._masses()[first:]
         weight = sum(masses)
-        self._fade()
-        if weight > 1e-9:
+        self._grow()
+        if weight > 1e-9 * self._unit:
             for i, mass in enumerate(masses, first):
-                self._counts[i] += mass / weight
+                self._counts[i] += self._unit * mass / weight
         else:
-            self._counts[-1] += 1
-        self._rebuild()
+            self._counts[-1] += self._unit
+
+    @property
+    def shape(self) -> Shape:
+        """The distribution as learned so far."""
+        if self._shape is None:
+            cumulated = list(accumulate(self._masses(), initial=0.0))
+            whole = cumulated.pop()
+            cdf = [mass / whole for mass in cumulated]
+            self._shape = Shape(cdf, _quantile(cdf, 0.5), _quantile(cdf, 0.95))
+        return self._shape
 
     def probability(self, z: float) -> float:
         """P(a request comes out at most `z`)."""
         x = min(max((z - Z_MIN) * PER_UNIT, 0.0), BINS)
-        i = min(int(x), BINS - 1)
-        return self.cdf[i] + (self.cdf[i + 1] - self.cdf[i]) * (x - i)
+        i, cdf = min(int(x), BINS - 1), self.shape.cdf
+        return cdf[i] + (cdf[i + 1] - cdf[i]) * (x - i)
 
-    def _fade(self) -> None:
-        self._counts = [count * DECAY for count in self._counts]
+    def _masses(self) -> list[float]:
+        unit = self._unit
+        return [share * unit + count for share, count in zip(_SMOOTHING, self._counts, strict=True)]
 
-    def _rebuild(self) -> None:
-        cumulated = list(accumulate((p + c for p, c in zip(_SMOOTHING, self._counts, strict=True)), initial=0.0))
-        whole = cumulated.pop()
-        self.cdf = [mass / whole for mass in cumulated]
-        self.z50, self.z95 = self._quantile(0.5), self._quantile(0.95)
+    def _grow(self) -> None:
+        self._shape = None
+        self._unit /= DECAY
+        if self._unit > _MAX_UNIT:
+            self._counts = [count / self._unit for count in self._counts]
+            self._unit = 1.0
 
-    def _quantile(self, p: float) -> float:
-        i = bisect_left(self.cdf, p)
-        if i > BINS:
-            return Z_MAX
-        low, high = self.cdf[i - 1], self.cdf[i]
-        return _EDGES[i - 1] + (p - low) / (high - low) / PER_UNIT
+
+def _quantile(cdf: list[float], p: float) -> float:
+    i = bisect_left(cdf, p)
+    if i > BINS:
+        return Z_MAX
+    low, high = cdf[i - 1], cdf[i]
+    return _EDGES[i - 1] + (p - low) / (high - low) / PER_UNIT
 
 
 def _bin(z: float) -> int:
