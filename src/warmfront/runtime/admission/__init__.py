@@ -8,7 +8,7 @@ from copy import deepcopy
 
 from warmfront.runtime.admission.eventing import admit_broker, admit_trigger
 from warmfront.runtime.admission.findings import Admission, Findings, check_metadata
-from warmfront.runtime.admission.serving import admit_service
+from warmfront.runtime.admission.serving import admit_revision, admit_service
 from warmfront.runtime.resources import BROKERS, REVISIONS, SERVICES, TRIGGERS, Json, Resource
 
 __all__ = ["Admission", "admit"]
@@ -29,14 +29,9 @@ def admit(resource: Resource, obj: Json, old: Json | None) -> Admission:
     return Admission(obj=obj, ignored=tuple(findings.ignored), unknown=tuple(findings.unknown))
 
 
-def _admit_revision(obj: Json, old: Json | None, findings: Findings) -> None:
-    if old is None or obj.get("spec") != old["spec"]:
-        findings.fault("spec", "is immutable: change the Service's template, which makes a new Revision")
-
-
 _RULES: dict[Resource, _Rule] = {
     SERVICES: admit_service,
-    REVISIONS: _admit_revision,
+    REVISIONS: admit_revision,
     BROKERS: admit_broker,
     TRIGGERS: admit_trigger,
 }

@@ -1,26 +1,18 @@
-"""Rules for Services, as Knative Serving's webhook has them, and what of a template this runtime can give.
+"""Rules for Services and Revisions, as Knative Serving's webhook has them; those for templates are in `template.py`."""
 
-The template itself is checked in `template.py`.
-"""
-
+from warmfront.runtime.admission.annotations import check_revision_annotations, check_service_annotations
 from warmfront.runtime.admission.findings import NAME_RULE, Findings, is_name
 from warmfront.runtime.admission.template import admit_template
-from warmfront.runtime.resources import Json, annotations_of
+from warmfront.runtime.resources import Json, labels_of
 from warmfront.runtime.serving.objects import DEFAULT_TRAFFIC
 
 _TRAFFIC_FIELDS = ("revisionName", "latestRevision", "percent", "tag", "configurationName")
-_ROLLOUT = "serving.knative.dev/rollout-duration"
 
 
 def admit_service(service: Json, old: Json | None, findings: Findings) -> None:
     """Fill in Knative's defaults and check name, template and traffic."""
-    for key in findings.mapping(service["metadata"], "annotations", "metadata.annotations"):
-        if key.startswith("autoscaling.knative.dev/"):
-            findings.fault(
-                f"metadata.annotations[{key}]", "must be put under spec.template.metadata.annotations to work"
-            )
-    if _ROLLOUT in annotations_of(service):
-        findings.ignore(f"metadata.annotations[{_ROLLOUT}]", "traffic moves at once")
+    annotations = findings.mapping(service["metadata"], "annotations", "metadata.annotations")
+    check_service_annotations(annotations, "metadata.annotations", findings)
     spec = findings.mapping(service, "spec", "spec")
     findings.fields("spec", spec, known=("template", "traffic"))
     template = findings.mapping(spec, "template", "spec.template")
@@ -31,6 +23,23 @@ def admit_service(service: Json, old: Json | None, findings: Findings) -> None:
     _check_template_name(service, template, old, findings)
     spec["traffic"] = _with_defaults(findings.objects(spec, "traffic", "spec.traffic"))
     _check_traffic(spec["traffic"], findings)
+
+
+def admit_revision(revision: Json, old: Json | None, findings: Findings) -> None:
+    """Of a Revision only labels and annotations change, the latter with effect at once."""
+    if old is None or revision.get("spec") != old["spec"]:
+        findings.fault("spec", "is immutable: change the Service's template, which makes a new Revision")
+    elif _bookkeeping(revision) != _bookkeeping(old):
+        findings.fault("metadata", "has other ownerReferences or serving.knative.dev labels; these are the platform's")
+    elif not findings.faults:
+        annotations = revision["metadata"].get("annotations") or {}
+        concurrency = old["spec"].get("containerConcurrency", 0)
+        check_revision_annotations(annotations, concurrency, "metadata.annotations", findings)
+
+
+def _bookkeeping(revision: Json) -> tuple[object, ...]:
+    labels = {key: value for key, value in labels_of(revision).items() if key.startswith("serving.knative.dev/")}
+    return labels, revision["metadata"].get("ownerReferences")
 
 
 def _check_template_name(service: Json, template: Json, old: Json | None, findings: Findings) -> None:

@@ -5,8 +5,7 @@ What may live here: which fields of a pod this runtime honours, ignores with a w
 
 from typing import Any
 
-from warmfront.autoscaling import ScalingSpec
-from warmfront.errors import InvalidRequest
+from warmfront.runtime.admission.annotations import check_revision_annotations
 from warmfront.runtime.admission.findings import Findings, check_labels
 from warmfront.runtime.resources import Json
 
@@ -56,10 +55,6 @@ _PROBE_KNOWN = ("httpGet", "tcpSocket", "initialDelaySeconds", "timeoutSeconds",
                 "successThreshold", "failureThreshold")  # fmt: skip
 _PROBE_REFUSED = dict.fromkeys(("exec", "grpc"), "use httpGet or tcpSocket")
 
-_AUTOSCALING = "autoscaling.knative.dev/"
-_CLASS = f"{_AUTOSCALING}class"
-_KPA = "kpa.autoscaling.knative.dev"
-
 
 def admit_template(template: Json, findings: Findings) -> None:
     """Fill in Knative's defaults and check everything in the template but its name."""
@@ -75,7 +70,7 @@ def admit_template(template: Json, findings: Findings) -> None:
         findings.refuse(f"{path}.containers", f"{len(containers)} of them; run one")
     else:
         findings.fault(f"{path}.containers", "is missing; give one container with an image")
-    _check_annotations(template, spec, findings)
+    _check_metadata(template, spec, findings)
 
 
 def _admit_limits(spec: Json, path: str, findings: Findings) -> None:
@@ -91,6 +86,7 @@ def _admit_limits(spec: Json, path: str, findings: Findings) -> None:
 
 def _admit_container(container: Json, path: str, findings: Findings) -> None:
     container["name"] = container.get("name") or "user-container"
+    container.setdefault("resources", {})
     findings.fields(path, container, known=_CONTAINER_KNOWN, ignored=_CONTAINER_IGNORED, refused=_CONTAINER_REFUSED)
     image = container.get("image")
     if not image or not isinstance(image, str):
@@ -101,6 +97,9 @@ def _admit_container(container: Json, path: str, findings: Findings) -> None:
     findings.fields(f"{path}.readinessProbe", probe, known=_PROBE_KNOWN, refused=_PROBE_REFUSED)
     if not any(kind in probe for kind in ("httpGet", "tcpSocket", "exec", "grpc")):
         probe["tcpSocket"] = {"port": 0}
+    findings.mapping(probe, "httpGet", f"{path}.readinessProbe.httpGet")
+    if isinstance(probe.get("httpGet"), dict):
+        probe["httpGet"].setdefault("port", 0)
     probe.setdefault("successThreshold", 1)
     container["readinessProbe"] = probe
 
@@ -138,18 +137,11 @@ def _check_env(env: list[Json], path: str, findings: Findings) -> None:
             findings.fault(f"{here}.value", f"is {variable['value']!r}; it must be a string, so put it in quotes")
 
 
-def _check_annotations(template: Json, spec: Json, findings: Findings) -> None:
-    """Autoscaling annotations are read here as the autoscaler will read them, so that they cannot fail there."""
+def _check_metadata(template: Json, spec: Json, findings: Findings) -> None:
     path = "spec.template.metadata"
     metadata = findings.mapping(template, "metadata", path)
     findings.fields(path, metadata, known=("name", "labels", "annotations", "creationTimestamp"))
     check_labels(metadata, path, findings)
-    annotations = findings.mapping(metadata, "annotations", f"{path}.annotations")
-    if annotations.get(_CLASS, _KPA) != _KPA:
-        findings.refuse(f"{path}.annotations[{_CLASS}]", f"{annotations[_CLASS]}; use {_KPA}")
-    if findings.faults:
-        return
-    try:
-        ScalingSpec.from_annotations(annotations, spec["containerConcurrency"])
-    except InvalidRequest as error:
-        findings.fault(f"{path}.annotations", str(error))
+    if not findings.faults:
+        annotations = metadata.get("annotations") or {}
+        check_revision_annotations(annotations, spec["containerConcurrency"], f"{path}.annotations", findings)
