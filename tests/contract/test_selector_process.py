@@ -4,10 +4,12 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from warmfront.runtime.resources import TRIGGERS
 from warmfront.wire.messages import Exchange
 
 FOLDER = Path(__file__).parents[2] / "selector_fn"
@@ -98,3 +100,18 @@ def test_sigterm_finishes_what_is_in_flight(platform, start):
     assert (response.status, response.read()) == (200, b"finished")
     connection.close()
     assert front.process.wait(10) == 0
+
+
+def test_defaults_of_tasks_are_annotations(platform, start):
+    """A Trigger's annotation is the default of the task it filters for, read from the API server."""
+    metadata = {"name": "t", "namespace": "default", "annotations": {"warmfront.dev/default-deadline-ms": "1500"}}
+    subscriber = {"ref": {"kind": "Service", "name": "sel", "apiVersion": "serving.knative.dev/v1"}}
+    spec = {"broker": "default", "filter": {"attributes": {"subject": "lang"}}, "subscriber": subscriber}
+    platform.call(lambda: platform.store.create(TRIGGERS, {"metadata": metadata, "spec": spec}))
+    front = start("native", K_SERVICE="sel")
+    until = time.monotonic() + 10
+    while front.ask("POST", "/decide/lang", b"x").json["deadline_ms"] != 1500.0:
+        assert time.monotonic() < until
+    reply = front.ask("POST", "/decide/lang", b"x", {"Warmfront-Deadline-Ms": "200"})
+    assert reply.json["deadline_ms"] == 200.0
+    assert front.ask("POST", "/decide/faults", b"x").json["deadline_ms"] is None

@@ -155,12 +155,14 @@ class Passage:
         self._execution_s = None
         self._streaming = False
         self._tries += 1
-        plane.selector.started(decision, sent_at)
         path, headers, body = to_variant(self._message, chosen.variant, self.request.id, plane.settings.source)
         if self.request.deadline_at is not None:
             left_ms = max(1, int((self.request.deadline_at - sent_at) * 1000))
             headers.append((b"warmfront-deadline-ms", b"%d" % left_ms))
         self._call = plane.pool.send(origin, "POST", path, headers, body, self, timeout_s=self._time_left(sent_at))
+        plane.selector.started(decision, sent_at)
+        if decision.reason is Reason.DEGRADED:
+            plane.seldom_log("objective cannot be met, degraded", decision, now)
 
     def _refused(self, decision: Decision, now: float) -> WarmfrontError:
         if decision.reason is Reason.UNKNOWN_TASK:
@@ -290,10 +292,8 @@ class Passage:
         now = plane.clock()
         self._call = None
         self._failures += (f"{name} {what}",)
-        if (suppressed := plane.seldom.admit(f"failed {name}", now)) is not None:
-            _log.warning(
-                "variant failed: %s", self._failures[-1], extra={"fields": {"variant": name, "suppressed": suppressed}}
-            )
+        assert self.decision is not None
+        plane.seldom_log(f"variant failed: {self._failures[-1]}", self.decision, now)
         deadline_at = self.request.deadline_at
         exhausted = timed_out and self._time_left(now) <= 0.001
         if self._tries >= _MAX_TRIES or exhausted or (deadline_at is not None and now >= deadline_at):

@@ -117,6 +117,15 @@ class Plane:
         }
         _log.info("request", extra={"fields": facts})
 
+    def seldom_log(self, message: str, decision: Decision, now: float) -> None:
+        """Warn about a decided request, at most once a second per variant and kind of message."""
+        chosen = decision.chosen
+        name = chosen.variant.name if chosen else ""
+        suppressed = self.seldom.admit(f"{message[:16]} {name}", now)
+        if suppressed is not None:
+            facts = {"decision_id": decision.id, "task": decision.request.task, "variant": name}
+            _log.warning(message, extra={"fields": facts | {"suppressed": suppressed}})
+
     def next_id(self) -> str:
         """A request id that no other selector process gives, past or present."""
         self._ids += 1

@@ -18,10 +18,11 @@ class Settings:
     """The selector's settings. Field `x_y` is read from `WARMFRONT_X_Y`, except those in `_PLATFORM_NAMES`.
 
     `timeout_s` is the transport timeout, a cold start included, and the deadline of requests that have none.
-    `header_timeout_s` and `body_timeout_s` bound how long a client may take to send. `max_waiting` bounds the requests that wait for a cold start. `access_log` is the share of requests logged, 0 to 1.
-    `token`, when set, is wanted as bearer token on everything but health and inference. `platform` names where the
-    variants run (laptop or cluster), the prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST.
-    `seed` makes policies that draw lots repeatable. `records` is a file for request rows.
+    `header_timeout_s` and `body_timeout_s` bound how long a client may take to send, `max_waiting` how many requests
+    wait for a cold start. `access_log` is the share of requests logged, 0 to 1. `token`, when set, is wanted as bearer
+    token on everything but health and inference. `platform` names where the variants run (laptop or cluster), the
+    prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `seed` makes policies that draw lots
+    repeatable. `records` is a file for request rows.
     """
 
     port: int = 8080

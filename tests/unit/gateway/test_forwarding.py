@@ -316,3 +316,22 @@ def test_every_request_leaves_a_row(play, tmp_path):
     assert answered["on_time"] is True
     assert (rejected["variant"], rejected["status"], rejected["reason"]) == (None, "rejected", "unmet")
     assert rejected["min_accuracy"] == 1.0
+
+
+def test_what_is_logged(play, caplog):
+    """Every n-th request when asked for, with its trace; failures and degradations once a second per variant."""
+    caplog.set_level("INFO", "warmfront")
+
+    async def scene(stage):
+        await stage.variant("a", ok, 0.5)
+        for _ in range(4):
+            await stage.ask(min_accuracy="0.9")
+        await stage.variant("a", broken, 0.5)
+        for _ in range(3):
+            await stage.ask()
+
+    play(scene, access_log=0.5)
+    told = [(record.message, record.fields) for record in caplog.records if record.name.endswith("plane")]
+    assert [fields["status"] for message, fields in told if message == "request"] == ["ok", "ok", "failed"]
+    warnings = [message for message, _ in told if message != "request"]
+    assert warnings == ["objective cannot be met, degraded", "variant failed: a answered 500"]
