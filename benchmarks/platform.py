@@ -6,14 +6,13 @@ All variants of task `bench` lie at the one upstream, so that the selector's own
 """
 
 import asyncio
-import json
 import signal
 import sys
 from pathlib import Path
 
 from warmfront.domain import Profile, Spread
 from warmfront.kube.manifests import PROFILE, TASK_LABEL, profile_json
-from warmfront.runtime.apiserver import ApiServer
+from warmfront.runtime.apiserver import ApiServer, write_kubeconfig
 from warmfront.runtime.resources import ENDPOINTSLICES, SERVICES
 from warmfront.runtime.store import Store
 from warmfront.wire.server import Server
@@ -55,20 +54,9 @@ def add_variant(store: Store, name: str, url: str, profile: Profile, protocols: 
     store.create(ENDPOINTSLICES, replica)
 
 
-def write_kubeconfig(path: Path, port: int) -> None:
-    """How the selector finds the API."""
-    config = {
-        "current-context": "bench",
-        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench", "namespace": NAMESPACE}}],
-        "clusters": [{"name": "bench", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "users": [{"name": "bench", "user": {"token": TOKEN}}],
-    }
-    path.write_text(json.dumps(config))
-
-
 async def serve(port: int, kubeconfig: Path, variants: int, upstream: str) -> None:
     """Serve the API until SIGTERM."""
-    write_kubeconfig(kubeconfig, port)
+    write_kubeconfig(kubeconfig, port=port, token=TOKEN)
     store = Store(None)
     for i in range(variants):
         execution = 0.001 * 2**i

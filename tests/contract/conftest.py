@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from warmfront.runtime.apiserver import ApiServer
+from warmfront.runtime.apiserver import ApiServer, write_kubeconfig
 from warmfront.runtime.resources import ENDPOINTSLICES, SERVICES
 from warmfront.runtime.store import Store
 from warmfront.wire.messages import Exchange
@@ -64,13 +64,7 @@ class Platform:
         self.store = self._run(self._open())
         self._api = ApiServer(self.store, TOKEN)
         port = self._run(self._listen(self._api.handle))
-        config = {
-            "current-context": "test",
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": NAMESPACE}}],
-            "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-            "users": [{"name": "test", "user": {"token": TOKEN}}],
-        }
-        self.kubeconfig.write_text(json.dumps(config))
+        write_kubeconfig(self.kubeconfig, port=port, token=TOKEN)
 
     def call(self, function: Callable[[], None]) -> None:
         """Run `function` on the platform's loop: the way to answer an exchange later."""
