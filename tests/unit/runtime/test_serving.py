@@ -217,6 +217,34 @@ def test_traffic_may_be_pinned_and_tagged(cluster: Cluster) -> None:
     assert cluster.traffic() == ["hello-00001", "hello-00002"]
 
 
+def test_traffic_to_a_revision_that_is_not_ready_waits(cluster: Cluster) -> None:
+    """Pinned to a Revision that is starting, then failed: Unknown, then False with its message; traffic stays."""
+    cluster.create()
+    cluster.report("hello-00001", "True")
+    cluster.change(2)
+    traffic = [{"revisionName": "hello-00002", "percent": 100}]
+    cluster.store.merge(SERVICES, "default", "hello", {"spec": {"traffic": traffic}})
+    message = 'Revision "hello-00002" referenced in traffic is not yet ready.'
+    assert cluster.condition("RoutesReady") == ("Unknown", message)
+    assert cluster.routing() == {"hello-00001": "active", "hello-00002": "active"}
+    cluster.report("hello-00002", "False", "no folder")
+    message = 'Revision "hello-00002" referenced in traffic failed to become ready: no folder'
+    assert cluster.condition("RoutesReady") == ("False", message)
+    assert cluster.traffic() == ["hello-00001"]
+
+
+def test_a_stopped_controller_follows_nothing(cluster: Cluster) -> None:
+    """After stop no write is answered and no failure is waited for."""
+    cluster.create()
+    cluster.report("hello-00001", "False", "no folder")
+    assert len(cluster.timers.due) == 1
+    cluster.controller.stop()
+    assert cluster.timers.due == []
+    version = int(cluster.store.version)
+    cluster.report("hello-00001", "True")
+    assert int(cluster.store.version) == version + 1
+
+
 def test_annotations_of_a_revision_reach_its_autoscaler(cluster: Cluster) -> None:
     """Set and removed at run time without a new Revision, other annotations untouched."""
     cluster.create()

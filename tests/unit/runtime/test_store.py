@@ -154,6 +154,16 @@ def test_lists_are_sorted_and_selected(store: Store) -> None:
     assert names("nowhere") == []
 
 
+def test_a_write_that_fails_leaves_nothing_behind(store: Store) -> None:
+    """An object that is not JSON is not kept, not even in part, and the next write is fine."""
+    with pytest.raises(TypeError):
+        store.create(SERVICES, service(a=object()))
+    with pytest.raises(InvalidRequest, match="a name is required"):
+        store.create(SERVICES, {"metadata": {}})
+    assert store.list(SERVICES, None) == ([], "0")
+    assert store.create(SERVICES, service())["metadata"]["resourceVersion"] == "1"
+
+
 def test_everything_survives_a_restart(tmp_path: Path) -> None:
     """A new store on the same file has the same objects and goes on counting where the old one stopped."""
     store = Store(tmp_path / "api.db")
