@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-_STYLES = {"warm": "green", "starting": "yellow", "cold": "blue"}
+STYLES = {"warm": "green", "starting": "yellow", "cold": "blue"}
 
 
 def milliseconds(value: float) -> str:
@@ -25,7 +25,7 @@ def candidates(decision: Mapping[str, Any]) -> Table:
         table.add_row(
             "*" if chosen else "",
             one["variant"],
-            f"[{_STYLES[one['warmth']]}]{one['warmth']}[/]",
+            f"[{STYLES[one['warmth']]}]{one['warmth']}[/]",
             f"{one['accuracy']:.1%}",
             f"{one['probability']:.1%}",
             milliseconds(one["predicted_ms"]),
@@ -50,7 +50,7 @@ def variants(task: Mapping[str, Any]) -> Table:
     for one in task["variants"]:
         estimate = one["estimate"] or {}
         warmth = estimate.get("warmth", "cold")
-        state = f"[{_STYLES[warmth]}]{warmth}[/]" if one["available"] else "[red]unavailable[/]"
+        state = f"[{STYLES[warmth]}]{warmth}[/]" if one["available"] else "[red]unavailable[/]"
         table.add_row(
             "*" if one["variant"] == task["would_choose"] else "",
             one["variant"],

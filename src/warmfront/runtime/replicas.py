@@ -61,6 +61,7 @@ def launch_of(function: Function, workload: Workload, *, port: int, kubeconfig: 
     env |= {
         "PATH": path,
         "PYTHONUNBUFFERED": "1",
+        "HOST": _HOST,  # ours and functions-framework's name for the address to listen on
         "PORT": str(port),
         "K_SERVICE": workload.service,
         "K_REVISION": workload.revision,
