@@ -44,9 +44,8 @@ def verdicts(decision: Mapping[str, Any]) -> list[str]:
 def variants(task: Mapping[str, Any]) -> Table:
     """One task's variants: what is there, and what is expected of each for a small input."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for heading in ("", "variant", "state", "replicas", "accuracy", "expected", "p95", "speaks"):
-        left = heading in {"", "variant", "state", "speaks"}
-        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "speaks")
+    for heading in ("", "variant", "state", "replicas", "accuracy", "expected", "p95"):
+        table.add_column(heading, justify="left" if heading in {"", "variant", "state"} else "right", no_wrap=True)
     for one in task["variants"]:
         estimate = one["estimate"] or {}
         warmth = estimate.get("warmth", "cold")
@@ -59,6 +58,5 @@ def variants(task: Mapping[str, Any]) -> Table:
             f"{estimate['accuracy']:.1%}" if estimate else "-",
             milliseconds(estimate["predicted_ms"]) if estimate else "-",
             milliseconds(estimate["p95_ms"]) if estimate else "-",
-            ", ".join(one["protocols"]),
         )
     return table

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,7 @@ import click
 from warmfront.cli.options import STATE
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
     from warmfront.runtime.runtime import Runtime
 
@@ -65,9 +65,21 @@ def command(
 
 def _printer(console: "Console") -> Callable[[str, str], None]:
     def print_line(revision: str, line: str) -> None:
-        console.print(f"{revision}: {line}", style="dim", markup=False, soft_wrap=True)
+        console.print(f"{revision}: {_message(line)}", style="dim", markup=False, soft_wrap=True)
 
     return print_line
+
+
+def _message(line: str) -> str:
+    """What a log line says; of a JSON line its message, with the severity when it is not the ordinary one."""
+    try:
+        entry = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict) or "message" not in entry:
+        return line
+    severity = entry.get("severity", "INFO")
+    return str(entry["message"]) if severity == "INFO" else f"{severity} {entry['message']}"
 
 
 async def _up(console: "Console", runtime: "Runtime", manifests: Path | None, *, watch: bool, live: bool) -> None:
@@ -131,8 +143,10 @@ async def _show(console: "Console", runtime: "Runtime", *, live: bool) -> None:
         await asyncio.sleep(_REFRESH_S)
 
 
-def _table(runtime: "Runtime") -> "Table":
+def _table(runtime: "Runtime") -> "Group":
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from warmfront.cli.tables import STYLES, milliseconds
 
@@ -140,12 +154,13 @@ def _table(runtime: "Runtime") -> "Table":
     for heading in ("service", "state", "replicas", "in flight", "requests", "accuracy", "p50", "p95"):
         table.add_column(heading, justify="left" if heading in {"service", "state"} else "right", no_wrap=True)
     accuracies = _declared_accuracies(runtime)
-    for one in runtime.snapshot():
+    statuses = runtime.snapshot()
+    for one in statuses:
         warmth = one.warmth.value
         accuracy = accuracies.get((one.namespace, one.name))
         table.add_row(
             one.name,
-            f"[red]{one.message}[/]" if one.message else f"[{STYLES[warmth]}]{warmth}[/]",
+            "[red]not ready[/]" if one.message else f"[{STYLES[warmth]}]{warmth}[/]",
             f"{one.ready}+{one.starting}" if one.starting else str(one.ready),
             f"{one.in_flight}+{one.queued}" if one.queued else str(one.in_flight),
             str(one.requests),
@@ -153,7 +168,8 @@ def _table(runtime: "Runtime") -> "Table":
             "" if one.p50_s is None else milliseconds(one.p50_s * 1000),
             "" if one.p95_s is None else milliseconds(one.p95_s * 1000),
         )
-    return table
+    troubles = [Text(f" {one.name}: {one.message}", style="red") for one in statuses if one.message]
+    return Group(table, *troubles)
 
 
 def _declared_accuracies(runtime: "Runtime") -> dict[tuple[str, str], float | None]:
