@@ -1,6 +1,7 @@
 """Real function folders, started as real processes: a server of the standard library that does what its path says."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Self
@@ -148,3 +149,21 @@ def world(tmp_path: Path, echo_fn: Path) -> World:
 def service() -> Callable[..., dict[str, object]]:
     """Make the manifest of a Service."""
     return manifest
+
+
+@pytest.fixture
+def gone() -> Callable[[int], None]:
+    """Wait until a process is dead, reaped or not; fail after 20 s."""
+
+    def wait(pid: int) -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                    return
+            except (FileNotFoundError, ProcessLookupError):
+                return
+            time.sleep(0.002)
+        raise AssertionError(f"process {pid} still runs")
+
+    return wait

@@ -200,7 +200,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_their_leader(echo_fn, sign, eventually):
+def test_workers_end_with_their_leader(echo_fn, sign, eventually, gone):
     """However the leader of the group dies, the processes it forked die too."""
 
     async def story():
@@ -211,20 +211,7 @@ def test_workers_end_with_their_leader(echo_fn, sign, eventually):
             return [int(line.split()[1]) for line in stage.lines if line.startswith("worker")]
 
     for pid in asyncio.run(story()):
-        assert_gone(pid)
-
-
-def assert_gone(pid: int) -> None:
-    """Wait until the process is dead; a zombie that nobody reaped yet counts as dead."""
-    for _ in range(2000):
-        status = Path(f"/proc/{pid}/stat")
-        try:
-            if status.read_text().rpartition(")")[2].split()[0] == "Z":
-                return
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        os.sched_yield()
-    raise AssertionError(f"process {pid} still runs")
+        gone(pid)
 
 
 def sleeper() -> subprocess.Popen:
