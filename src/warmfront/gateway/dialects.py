@@ -4,7 +4,7 @@ What may live here: the table of protocols and the two lossless conversions (a r
 other way round). What must not: reading bodies.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from warmfront.cloudevents import CloudEvent, Headers, encode
 from warmfront.domain import Variant
@@ -40,8 +40,7 @@ def spoken(protocols: tuple[str, ...], variant: Variant) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """One request as it came, ready to be put to any variant. `event` is set when the client sent one."""
 
     protocols: tuple[str, ...]

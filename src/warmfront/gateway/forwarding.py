@@ -65,9 +65,8 @@ class Passage:
 
     __slots__ = (
         "_body", "_call", "_done", "_execution_s", "_failed_status", "_failures", "_head_at", "_headers", "_length",
-        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming", "_tries",
-        "_waiting", "cold", "decide_s", "decision", "label", "latency_s", "noted",
-        "request",
+        "_measures", "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming",
+        "_tries", "_waiting", "cold", "decide_s", "decision", "label", "latency_s", "noted", "request",
     )  # fmt: skip
 
     def __init__(self, plane: Plane, request: Request, message: Message, reply: Reply) -> None:
@@ -142,26 +141,29 @@ class Passage:
         chosen = decision.chosen
         if chosen is None:
             raise self._refused(decision, sent_at)
-        plane.measures.decisions.child(chosen.variant.task, decision.reason.value).value += 1
-        origin = plane.origins.get(chosen.variant.name)
+        variant = chosen.variant
+        origin = plane.origins.get(variant.name)
         if origin is None:
-            raise NoVariant(f"{chosen.variant.name} has left the catalogue; try again", retry_after_s=1.0)
-        if chosen.warmth is not Warmth.WARM and not self._waiting:
+            raise NoVariant(f"{variant.name} has left the catalogue; try again", retry_after_s=1.0)
+        measures = self._measures = plane.measures.route(variant.task, variant.name)
+        reason = decision.reason
+        (measures.chosen if reason is Reason.CHOSEN else measures.decided(reason)).value += 1
+        self.cold = chosen.warmth is not Warmth.WARM
+        if self.cold and not self._waiting:
             plane.admission.begin_wait(chosen.wait_s)
             self._waiting = True
-        self.cold = decision.cold
         self._sent_at = self._head_at = sent_at
         self._failed_status = 0
         self._execution_s = None
         self._streaming = False
         self._tries += 1
-        path, headers, body = to_variant(self._message, chosen.variant, self.request.id, plane.settings.source)
+        path, headers, body = to_variant(self._message, variant, self.request.id, plane.settings.source)
         if self.request.deadline_at is not None:
             left_ms = max(1, int((self.request.deadline_at - sent_at) * 1000))
             headers.append((b"warmfront-deadline-ms", b"%d" % left_ms))
         self._call = plane.pool.send(origin, "POST", path, headers, body, self, timeout_s=self._time_left(sent_at))
         plane.selector.started(decision, sent_at)
-        if decision.reason is Reason.DEGRADED:
+        if reason is Reason.DEGRADED:
             plane.seldom_log("objective cannot be met, degraded", decision, now)
 
     def _refused(self, decision: Decision, now: float) -> WarmfrontError:
@@ -345,7 +347,6 @@ class Passage:
         """Tell the selector how the last try ended."""
         plane, decision = self._plane, self.decision
         assert decision is not None
-        variant = self.chosen.variant
         upstream_s = now - self._sent_at
         self.latency_s = now - self.request.arrival_at
         outcome = Outcome(
@@ -361,7 +362,7 @@ class Passage:
             plane.selector.observe(outcome, now)
         except NotFound:  # the variant left the catalogue meanwhile, or too many requests came since
             _log.debug("outcome of a forgotten decision: %s", decision.id)
-        measures = plane.measures.route(variant.task, variant.name)
+        measures = self._measures
         measures.upstream.observe(upstream_s)
         if self.cold:
             measures.cold.value += 1
@@ -372,8 +373,8 @@ class Passage:
         assert decision is not None
         chosen = decision.chosen
         if chosen is not None:
-            measures = plane.measures.route(chosen.variant.task, chosen.variant.name)
-            measures.statuses[status].value += 1
+            measures = self._measures
+            (measures.ok if status is _OK else measures.ended(status)).value += 1
             measures.latency.observe(self.latency_s)
         else:
             plane.measures.requests.child(decision.request.task, "", status.value).value += 1

@@ -8,23 +8,38 @@ import resource
 from collections.abc import Mapping
 from pathlib import Path
 
-from warmfront.domain import Status
-from warmfront.telemetry.metrics import DURATION_BOUNDS, Registry, process_metrics
+from warmfront.domain import Reason, Status
+from warmfront.telemetry.metrics import DURATION_BOUNDS, Registry, Value, process_metrics
 
 #: Seconds; deciding takes microseconds.
 DECIDE_BOUNDS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1)
 
 
 class RouteMeasures:
-    """The children of one (task, variant), looked up once per request."""
+    """The children of one (task, variant), looked up once per request. The usual ones stand alone: an Enum as the key
+    of a dictionary is hashed by a Python function.
+    """
 
-    __slots__ = ("cold", "latency", "statuses", "upstream")
+    __slots__ = ("_measures", "_route", "chosen", "cold", "latency", "ok", "upstream")
 
     def __init__(self, measures: "Measures", task: str, variant: str) -> None:
-        self.statuses = {status: measures.requests.child(task, variant, status.value) for status in Status}
+        self._measures = measures
+        self._route = (task, variant)
+        for status in Status:
+            measures.requests.child(task, variant, status.value)
+        self.ok = self.ended(Status.OK)
+        self.chosen = self.decided(Reason.CHOSEN)
         self.latency = measures.latency.child(task, variant)
         self.upstream = measures.upstream.child(task, variant)
         self.cold = measures.cold.child(task, variant)
+
+    def ended(self, status: Status) -> Value:
+        """The count of requests that ended so."""
+        return self._measures.requests.child(*self._route, status.value)
+
+    def decided(self, reason: Reason) -> Value:
+        """The count of the task's decisions with this reason."""
+        return self._measures.decisions.child(self._route[0], reason.value)
 
 
 class Measures:
