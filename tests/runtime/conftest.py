@@ -51,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args):
-        print(*args[1:])
+        print(*args[1:], flush=True)
 
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
