@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from warmfront.runtime.runtime import Runtime
 
 _REFRESH_S = 0.5
+_READY_S = 20.0
 
 
 @click.command("up")
@@ -84,6 +85,7 @@ def _message(line: str) -> str:
 
 async def _up(console: "Console", runtime: "Runtime", manifests: Path | None, *, watch: bool, live: bool) -> None:
     from warmfront.kube.files import load_manifests
+    from warmfront.runtime.readiness import wait_ready
     from warmfront.runtime.sources import SourceWatch
 
     objects = load_manifests(manifests) if manifests else []
@@ -95,6 +97,8 @@ async def _up(console: "Console", runtime: "Runtime", manifests: Path | None, *,
     try:
         for line in runtime.apply(objects):
             console.print(line, markup=False, soft_wrap=True)
+        for line in await wait_ready(runtime.store, _READY_S):
+            console.print(f"not ready: {line}", style="red", markup=False, soft_wrap=True)
         console.print(f"ingress   http://NAME.NAMESPACE.localhost:{runtime.addresses.port}", markup=False)
         console.print(f"broker    {runtime.addresses.broker('default', 'default')}", markup=False)
         console.print(f"kn        export KUBECONFIG={runtime.kubeconfig}", markup=False)

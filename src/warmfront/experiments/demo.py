@@ -18,7 +18,8 @@ import msgspec
 from warmfront.cloudevents import CloudEvent, Mode, decode, encode
 from warmfront.errors import SetupError, WarmfrontError
 from warmfront.experiments.workload import Arrival
-from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS, condition_of
+from warmfront.runtime.readiness import wait_ready
+from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS
 from warmfront.runtime.runtime import Runtime
 from warmfront.wire.messages import Exchange
 from warmfront.wire.pool import Origin, Pool
@@ -122,29 +123,8 @@ class Demo:
         self._stage("starting the selector")
         objects = [with_policy(obj, policy) for obj in self._manifests]
         self._runtime.apply([*objects, consumer_trigger(self._manifests, consumer_port)])
-        changed = asyncio.Event()
-        kinds = (SERVICES, BROKERS, TRIGGERS)
-        unsubscribe = [self._runtime.store.subscribe(kind, lambda *_: changed.set()) for kind in kinds]
-        try:
-            async with asyncio.timeout(_READY_S):
-                while self._not_ready():
-                    changed.clear()
-                    await changed.wait()
-        except TimeoutError:
-            raise SetupError(f"not ready after {_READY_S:.0f} s: {'; '.join(self._not_ready())}") from None
-        finally:
-            for stop in unsubscribe:
-                stop()
-
-    def _not_ready(self) -> list[str]:
-        waiting = []
-        for resource in (SERVICES, BROKERS, TRIGGERS):
-            for obj in self._runtime.store.list(resource, NAMESPACE)[0]:
-                ready = condition_of(obj, "Ready") or {}
-                if ready.get("status") != "True":
-                    said = ready.get("message") or ready.get("reason") or "not reconciled yet"
-                    waiting.append(f"{resource.kind} {obj['metadata']['name']}: {said}")
-        return waiting
+        if waiting := await wait_ready(self._runtime.store, _READY_S):
+            raise SetupError(f"not ready after {_READY_S:.0f} s: {'; '.join(waiting)}")
 
     async def _send_all(self, pool: Pool) -> None:
         self._stage("sending")

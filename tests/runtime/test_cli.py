@@ -1,0 +1,208 @@
+"""The command line as people use it: `up` in one terminal, everything else in another."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WARMFRONT = Path(sys.executable).with_name("warmfront")
+
+
+@dataclass
+class Up:
+    """A running `warmfront up` in a project folder of its own, with cld2 as the only variant."""
+
+    root: Path
+    process: subprocess.Popen[str]
+    log: Path
+
+    def run(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Another command in the same folder, in a terminal of 80 columns."""
+        env = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"} | {"COLUMNS": "80"}
+        command = [str(WARMFRONT), *args]
+        return subprocess.run(
+            command, cwd=self.root, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def printed(self) -> str:
+        """What `up` has printed so far."""
+        return self.log.read_text()
+
+
+def eventually(claim: Callable[[], bool], within_s: float = 30.0) -> bool:
+    """Whether the claim comes true in time."""
+    until = time.monotonic() + within_s
+    while not claim():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def start(root: Path, *options: str) -> Up:
+    """Start `up --port 0` and wait for its last greeting line."""
+    log = root / "up.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [str(WARMFRONT), "up", "--port", "0", *options],
+            cwd=root,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    up = Up(root, process, log)
+    assert eventually(lambda: "export KUBECONFIG=" in up.printed() or process.poll() is not None), up.printed()
+    return up
+
+
+def stop(up: Up) -> int:
+    """Ctrl-C, and its exit status."""
+    up.process.send_signal(signal.SIGINT)
+    return up.process.wait(timeout=30)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project folder with the selector, one variant and their manifests."""
+    shutil.copytree(ROOT / "selector_fn", tmp_path / "selector_fn")
+    shutil.copytree(ROOT / "functions" / "langid_cld2", tmp_path / "functions" / "langid_cld2")
+    manifests = tmp_path / "knative"
+    manifests.mkdir()
+    for name in ("broker.yaml", "triggers.yaml", "selector.yaml", "variants/langid-cld2.yaml"):
+        shutil.copy(ROOT / "knative" / name, manifests)
+    return tmp_path
+
+
+@pytest.fixture
+def up(project: Path) -> Iterator[Up]:
+    """`warmfront up` for one test."""
+    running = start(project)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            stop(running)
+
+
+def children_of(pid: int) -> set[int]:
+    """All processes below one, by /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found: set[int] = set()
+    while more := {child for child, parent in parents.items() if parent in found | {pid}} - found:
+        found |= more
+    return found
+
+
+def test_ask_and_be_told_why(up: Up) -> None:
+    """`infer` prints the answer first, then who gave it, why, and all candidates; every line fits 80 columns."""
+    done = up.run("infer", "langid", "Wo ist der nächste Bahnhof?", "--deadline", "5s")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "de"
+    assert lines[1].startswith("by langid-cld2, ")
+    assert "effective" in lines[2]
+    assert re.search(r"\* +langid-cld2 +(cold|starting|warm) ", done.stdout)
+    assert max(map(len, lines)) <= 80
+
+
+def test_ask_by_event_and_from_standard_input(up: Up) -> None:
+    """The same question as a CloudEvent, the text from a pipe, the answer as JSON."""
+    done = up.run("infer", "langid", "-", "--event", "-o", "json", stdin="Où est la gare ?")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["answer"]["label"] == "fr"
+    assert said["reply"]["variant"] == "langid-cld2"
+    assert said["decision"]["chosen"] == "langid-cld2"
+
+
+def test_tasks_lists_variants(up: Up) -> None:
+    """`tasks` names the task and its variants, for people and for programs."""
+    assert "langid-cld2" in up.run("tasks").stdout
+    listed = json.loads(up.run("tasks", "langid", "-o", "json").stdout)
+    assert [variant["variant"] for variant in listed["variants"]] == ["langid-cld2"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("infer", "nosuch", "hi"), "no variant serves task 'nosuch'"),
+        (("infer", "langid", "hi", "--min-accuracy", "1", "--on-miss", "reject"), "meets the objective"),
+        (("infer", "langid", "hi", "--deadline", "3"), "'3' is not a duration"),
+        (("tasks", "-n", "elsewhere"), "namespace elsewhere has no Service 'selector'"),
+        (("infer", "langid", "hi", "--selector", "http://127.0.0.1:1"), "no selector answers at http://127.0.0.1:1"),
+        (("up", "--port", "0"), "end the process that has it open"),
+    ],
+)
+def test_errors_name_the_remedy(up: Up, args: tuple[str, ...], said: str) -> None:
+    """Whatever goes wrong is said in a line without a traceback, and the exit status tells."""
+    done = up.run(*args)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("warmfront:")]) <= 1
+
+
+def test_ctrl_c_leaves_no_process(project: Path) -> None:
+    """Ctrl-C drains and ends with status 0, and no replica outlives `up`."""
+    up = start(project)
+    assert up.run("infer", "langid", "Guten Tag").returncode == 0
+    replicas = children_of(up.process.pid)
+    assert len(replicas) >= 2
+    assert stop(up) == 0
+    assert not [pid for pid in replicas if Path(f"/proc/{pid}").exists()]
+
+
+def test_an_edited_function_is_a_new_revision(project: Path) -> None:
+    """`up --watch`: after an edit the next answers come from the edited code, without a command."""
+    up = start(project, "--watch")
+    try:
+        assert up.run("infer", "langid", "Guten Tag", "-o", "json").returncode == 0
+        main = project / "functions" / "langid_cld2" / "main.py"
+        main.write_text(main.read_text() + '\nLABELS["de"] = "deutsch"\n')
+
+        def edited() -> bool:
+            said = json.loads(up.run("infer", "langid", "Guten Tag, wie geht es?", "-o", "json").stdout)
+            return said["answer"]["label"] == "deutsch" and said["reply"]["variant"] == "langid-cld2"
+
+        assert eventually(edited, 15.0)
+        assert "langid_cld2 edited: langid-cld2" in up.printed()
+    finally:
+        stop(up)
+
+
+def test_without_a_platform_the_remedy_is_named(tmp_path: Path) -> None:
+    """Outside of any cluster `infer` says what to start."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [str(WARMFRONT), "infer", "langid", "x"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("warmfront: no Kubernetes API found")
+    assert "run `warmfront up`" in done.stderr
+
+
+def test_help_of_every_command_fits_80_columns() -> None:
+    """`--help` works for all, with one line each in the overview."""
+    overview = subprocess.run([str(WARMFRONT), "--help"], capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r"^  (\w+)  ", overview, re.MULTILINE)
+    assert {"demo", "up", "infer", "tasks", "build", "completion"} <= set(commands)
+    for name in commands:
+        shown = subprocess.run([str(WARMFRONT), name, "--help"], capture_output=True, text=True, check=True).stdout
+        assert max(map(len, shown.splitlines())) <= 80, name
