@@ -143,10 +143,12 @@ class Lane:
             self._grow()
 
     def retry(self, call: Call) -> None:
-        """Put the call first in the queue; the other idle connections are as stale as the one that broke."""
+        """Put the call first in the queue; the other idle connections are as stale as the one that broke.
+
+        It stays `sent`: the first try may have been executed.
+        """
         for upstream in list(self.idle):
             upstream.discard()
-        call.sent = False
         self._waiting.appendleft(call)
         self._pool.deadlines.watch(call)
         self._grow()
