@@ -35,7 +35,9 @@ class Arrival:
 def shipped_texts() -> list[LabelledText]:
     """The labelled texts that ship with the project; `data/NOTICE` names their sources and licences."""
     table = files("warmfront.experiments").joinpath("data/langid_texts.csv").read_text(encoding="utf-8")
-    return [LabelledText(text=row["text"], language=row["lang"]) for row in csv.DictReader(io.StringIO(table, newline=""))]
+    return [
+        LabelledText(text=row["text"], language=row["lang"]) for row in csv.DictReader(io.StringIO(table, newline=""))
+    ]
 
 
 def draw(texts: Sequence[LabelledText], *, requests: int, seconds: float, seed: int) -> list[Arrival]:
