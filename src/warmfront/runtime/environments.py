@@ -7,7 +7,6 @@ themselves. `warmfront build` calls `build`; starting a replica only ever calls 
 import asyncio
 import hashlib
 import importlib.metadata
-import json
 import shlex
 import shutil
 import sys
@@ -21,6 +20,7 @@ from packaging.utils import canonicalize_name
 from warmfront.errors import SetupError
 
 OWN_NAME = "warmfront"
+_OWN_PACKAGE = Path(__file__).resolve().parents[1]
 Progress = Callable[[str], None]
 
 
@@ -119,11 +119,13 @@ class Environments:
         await _run([sys.executable, "-m", "venv", str(place)], progress)
         python = str(place / "bin" / "python")
         wanted = place / "requirements.txt"
-        wanted.write_text("\n".join(_located(line) for line in lines) + "\n", encoding="utf-8")
+        wanted.write_text("\n".join(installable(lines)) + "\n", encoding="utf-8")
         install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", str(wanted)]
         if (self._root / "constraints.txt").is_file():
             install += ["-c", str(self._root / "constraints.txt")]
         await _run(install, progress)  # pip byte-compiles what it installs
+        if any(map(_own, lines)):
+            next(place.glob("lib/python*/site-packages")).joinpath(OWN_NAME).symlink_to(_OWN_PACKAGE)
         await _run([python, "-m", "compileall", "-q", str(folder)], progress)
         (place / "complete").touch()
         progress(f"{folder.name}: ready")
@@ -179,19 +181,38 @@ def _requirements(folder: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _located(line: str) -> str:
-    """The line as pip shall see it: this project itself comes from where the running one came from."""
+def installable(lines: list[str]) -> list[str]:
+    """The lines for pip: this project's own name gives way to what it needs, since no index may supply it.
+
+    The package itself is linked into the environment, so that functions run the very code that runs here.
+    """
+    wanted: list[str] = []
+    for line in lines:
+        requirement = _own(line)
+        if requirement is None:
+            wanted.append(line)
+        else:
+            wanted.extend(installable(_needs(requirement.extras)))
+    return wanted
+
+
+def _own(line: str) -> Requirement | None:
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
-        return line
-    if canonicalize_name(requirement.name) != OWN_NAME or requirement.url:
-        return line
-    origin = importlib.metadata.distribution(OWN_NAME).read_text("direct_url.json")
-    if origin is None:
-        return line
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    return f"{OWN_NAME}{extras} @ {json.loads(origin)['url']}"
+        return None
+    return requirement if canonicalize_name(requirement.name) == OWN_NAME else None
+
+
+def _needs(extras: set[str]) -> list[str]:
+    """What this project needs on this platform, with these extras."""
+    needs: list[str] = []
+    for line in importlib.metadata.requires(OWN_NAME) or ():
+        requirement = Requirement(line)
+        marker, requirement.marker = requirement.marker, None
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            needs.append(str(requirement))
+    return needs
 
 
 async def _run(command: list[str], progress: Progress) -> None:

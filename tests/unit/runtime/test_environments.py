@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from warmfront.errors import SetupError
-from warmfront.runtime.environments import Environments, command_of, find_folder, folder_name, unmet
+from warmfront.runtime.environments import Environments, command_of, find_folder, folder_name, installable, unmet
 
 
 def function(root: Path, name: str, *, requirements: str = "", procfile: str = "web: python main.py\n") -> Path:
@@ -154,3 +154,19 @@ def test_nothing_is_built_where_nothing_is_missing(tmp_path):
     said: list[str] = []
     assert asyncio.run(Environments(root=tmp_path, state=tmp_path / "s").build("echo", said.append)) is None
     assert "nothing to build" in said[0]
+
+
+def test_pip_is_never_asked_for_this_project_itself():
+    """Its name gives way to what it needs with the extras asked for, however those name each other."""
+    plain, functions, demo = (
+        installable(["warmfront"]),
+        installable(["warmfront[functions]"]),
+        installable(["Warmfront[demo]>=0"]),
+    )
+    for lines in (plain, functions, demo):
+        assert not [line for line in lines if line.lower().startswith("warmfront")]
+    names = [{line.partition(">")[0].partition("=")[0].strip() for line in lines} for lines in (plain, functions, demo)]
+    assert {"httptools", "msgspec"} <= names[0]
+    assert "functions-framework" in names[1] - names[0]
+    assert {"functions-framework", "numpy"} <= names[2]
+    assert installable(["click>=1", "-r x"]) == ["click>=1", "-r x"]
