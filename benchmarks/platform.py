@@ -12,8 +12,8 @@ from pathlib import Path
 
 from warmfront.domain import Profile, Spread
 from warmfront.kube.manifests import PROFILE, TASK_LABEL, profile_json
+from warmfront.kube.resources import ENDPOINTSLICES, SERVICES
 from warmfront.runtime.apiserver import ApiServer, write_kubeconfig
-from warmfront.runtime.resources import ENDPOINTSLICES, SERVICES
 from warmfront.runtime.store import Store
 from warmfront.wire.server import Server
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from warmfront.kube.resources import ENDPOINTSLICES, SERVICES
 from warmfront.runtime.apiserver import ApiServer, write_kubeconfig
-from warmfront.runtime.resources import ENDPOINTSLICES, SERVICES
 from warmfront.runtime.store import Store
 from warmfront.wire.messages import Exchange
 from warmfront.wire.server import Server

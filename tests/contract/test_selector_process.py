@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from warmfront.runtime.resources import TRIGGERS
+from warmfront.kube.resources import TRIGGERS
 from warmfront.wire.messages import Exchange
 
 FOLDER = Path(__file__).parents[2] / "selector_fn"

@@ -8,7 +8,7 @@ from typing import Self
 
 import pytest
 
-from warmfront.runtime.resources import Resource, condition_of
+from warmfront.kube.resources import Resource, condition_of
 from warmfront.runtime.revision import LiveRevision
 from warmfront.runtime.runtime import Runtime, RuntimeSettings
 from warmfront.wire.pool import Pool

@@ -4,8 +4,9 @@ import asyncio
 import json
 
 import pytest
+import uvloop
 
-from warmfront.runtime.resources import SERVICES
+from warmfront.kube.resources import SERVICES
 
 PROXY = "k-proxy-request"
 
@@ -25,7 +26,7 @@ def test_an_unknown_host_is_told_what_is_known(world, service):
             world.runtime.apply([service()])
             return await world.get(host="nobody.default")
 
-    reply = asyncio.run(story())
+    reply = uvloop.run(story())
     assert reply.status == 404
     for part in (b"nobody.default.localhost", b"echo.default.localhost", b"broker-ingress.knative-eventing.localhost"):
         assert part in reply.body
@@ -39,7 +40,7 @@ def test_method_path_query_and_body_arrive_as_sent(world, service):
             world.runtime.apply([service()])
             return await world.get("/a%20b?x=%C3%A4&y", method="POST", headers=[(b"x-own", b"1")], body="grüß".encode())
 
-    told = seen(asyncio.run(story()))
+    told = seen(uvloop.run(story()))
     assert (told["path"], told["body"]) == ("/a%20b?x=%C3%A4&y", "grüß")
     assert told["headers"]["host"].startswith("echo.default.localhost:")
     assert told["headers"]["x-own"] == "1"
@@ -54,7 +55,7 @@ def test_only_the_activator_marks_requests_and_only_what_it_held(world, service)
             world.runtime.apply([service()])
             return [seen(await world.get(headers=[(b"k-proxy-request", b"forged")])) for _ in range(2)]
 
-    cold, warm = asyncio.run(story())
+    cold, warm = uvloop.run(story())
     assert cold["headers"][PROXY] == "activator"
     assert PROXY not in warm["headers"]
 
@@ -67,7 +68,7 @@ def test_burst_capacity_minus_one_keeps_the_activator_in_the_path(world, service
             world.runtime.apply([service(annotations={"target-burst-capacity": "-1"})])
             return [seen(await world.get()) for _ in range(2)]
 
-    assert [told["headers"].get(PROXY) for told in asyncio.run(story())] == ["activator", "activator"]
+    assert [told["headers"].get(PROXY) for told in uvloop.run(story())] == ["activator", "activator"]
 
 
 def test_network_probes_tell_the_mode_and_wake_nothing(world, service):
@@ -84,7 +85,7 @@ def test_network_probes_tell_the_mode_and_wake_nothing(world, service):
             warm = [await world.get(headers=[kind, knative]) for kind in (activator, queue)]
             return cold, woken, warm, await world.get(headers=[activator])
 
-    cold, woken, warm, passed_on = asyncio.run(story())
+    cold, woken, warm, passed_on = uvloop.run(story())
     assert [(reply.status, reply.body) for reply in cold] == [
         (200, b"activator"),
         (400, b'unexpected probe header value: "queue"'),
@@ -109,7 +110,7 @@ def test_container_concurrency_bounds_what_is_in_flight_and_what_waits(world, se
             (echo_fn / "hold").touch()
             return in_flight, refused, [reply.status for reply in await asyncio.gather(*held)]
 
-    in_flight, refused, statuses = asyncio.run(story())
+    in_flight, refused, statuses = uvloop.run(story())
     assert in_flight == 1
     assert refused.status == 503
     assert b"pending request queue full" in refused.body
@@ -132,7 +133,7 @@ def test_the_timeout_spans_the_whole_wait(world, service, echo_fn, blocker, path
             traffic = world.revision().traffic
             return reply, traffic.in_flight + traffic.queued
 
-    reply, left = asyncio.run(story())
+    reply, left = uvloop.run(story())
     assert (reply.status, reply.body.strip()) == (504, (body + b" request timeout").strip())
     assert left == 0
 
@@ -156,7 +157,7 @@ def test_a_client_that_leaves_frees_its_place(world, service, echo_fn, eventuall
             (echo_fn / "gate").unlink(missing_ok=True)
             return (await world.get()).status
 
-    assert asyncio.run(story()) == 200
+    assert uvloop.run(story()) == 200
 
 
 def test_tags_and_percentages_lead_to_their_revisions(world, service):
@@ -179,7 +180,7 @@ def test_tags_and_percentages_lead_to_their_revisions(world, service):
             main, old = await world.get(), await world.get(host="old-echo.default")
             return urls, seen(main)["env"]["K_REVISION"], seen(old)["env"]["K_REVISION"]
 
-    urls, main, old = asyncio.run(story())
+    urls, main, old = uvloop.run(story())
     assert urls[0].startswith("http://old-echo.default.localhost:")
     assert (main, old) == ("echo-00002", "echo-00001")
 
@@ -200,7 +201,7 @@ def test_latency_by_region_is_added_on_the_way(world, service):
                 times.append(loop.time() - began)
             return times
 
-    eu_s, us_s = asyncio.run(story())
+    eu_s, us_s = uvloop.run(story())
     assert eu_s >= 0.2
     assert us_s < eu_s
 
@@ -215,7 +216,7 @@ def test_a_replica_that_ended_by_itself_costs_the_next_request_nothing(world, se
             await world.revision().fleet.ready[0].stop(5)
             return before, seen(await world.get())["pid"], world.revision().traffic.failures
 
-    before, after, failures = asyncio.run(story())
+    before, after, failures = uvloop.run(story())
     assert before != after
     assert failures == 0
 
@@ -231,7 +232,7 @@ def test_the_status_table_counts_what_happened(world, service):
             await world.get()
             return cold, world.runtime.snapshot()
 
-    (before,), (after,) = asyncio.run(story())
+    (before,), (after,) = uvloop.run(story())
     assert (before.warmth.value, before.requests, before.p50_s, before.message) == ("cold", 0, None, "")
     assert (after.warmth.value, after.ready, after.requests, after.failures) == ("warm", 1, 2, 0)
     assert 0 < after.p50_s <= after.p95_s

@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from warmfront.errors import InvalidRequest
 from warmfront.kube import resources as kube
 from warmfront.kube.client import KubeClient
 from warmfront.kube.connection import Connection
-from warmfront.runtime.resources import SERVICES
+from warmfront.kube.resources import SERVICES
 
 PROGRAM = """
 import asyncio, json, sys
@@ -105,7 +106,7 @@ def test_the_kubeconfig_is_private_and_works(world, service):
             items, _ = await client.list(kube.SERVICES, "default")
             return mode, [item["metadata"]["name"] for item in items]
 
-    assert asyncio.run(story()) == (0o600, ["echo"])
+    assert uvloop.run(story()) == (0o600, ["echo"])
 
 
 def test_apply_says_what_it_did(world, service):
@@ -121,7 +122,7 @@ def test_apply_says_what_it_did(world, service):
                 world.runtime.apply([{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}}])
             return first, second, third, world.runtime.store.get(SERVICES, "default", "echo")["metadata"]["generation"]
 
-    first, second, third, generation = asyncio.run(story())
+    first, second, third, generation = uvloop.run(story())
     assert first == ["service/echo created"]
     assert second == ["service/echo unchanged"]
     assert third == ["service/echo configured"]

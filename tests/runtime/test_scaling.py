@@ -6,10 +6,11 @@ import os
 import signal
 
 import pytest
+import uvloop
 
 from warmfront.autoscaling import TICK_S
 from warmfront.errors import SetupError
-from warmfront.runtime.resources import ENDPOINTSLICES, PODAUTOSCALERS, REVISIONS, SERVICES
+from warmfront.kube.resources import ENDPOINTSLICES, PODAUTOSCALERS, REVISIONS, SERVICES
 from warmfront.runtime.runtime import Runtime, RuntimeSettings
 
 WINDOW_S, GRACE_S, LAG_S = 6.0, 30.0, 3.0
@@ -56,7 +57,7 @@ def test_zero_one_zero_in_knatives_times(world, service):
 
             return await asyncio.gather(idle_to_zero("direct"), twice())
 
-    direct_s, (first_s, second_s) = asyncio.run(story())
+    direct_s, (first_s, second_s) = uvloop.run(story())
     assert WINDOW_S + GRACE_S - TICK_S <= direct_s <= WINDOW_S + GRACE_S + LAG_S + TICK_S
     assert GRACE_S - TICK_S <= first_s <= GRACE_S + LAG_S + TICK_S
     assert WINDOW_S - TICK_S <= second_s <= WINDOW_S + LAG_S + TICK_S
@@ -83,7 +84,7 @@ def test_the_world_is_told_of_every_step_up(world, service):
             status = world.runtime.store.get(REVISIONS, "default", "echo-00001")["status"]
             return seen, piece, world.revision().fleet.ready[0].port, status
 
-    seen, piece, port, status = asyncio.run(story())
+    seen, piece, port, status = uvloop.run(story())
     assert seen == [("False", "NoTraffic", 0, 0), ("Unknown", "Queued", 1, 0), ("True", None, 1, 1)]
     assert piece["metadata"]["labels"]["kubernetes.io/service-name"] == "echo-00001-private"
     assert piece["metadata"]["labels"]["serving.knative.dev/revision"] == "echo-00001"
@@ -105,7 +106,7 @@ def test_with_initial_scale_one_a_revision_is_ready_after_its_first_replica(worl
             await eventually(lambda: world.condition(SERVICES, "echo", "Ready")["status"] == "True")
             return before, len(world.revision().fleet.ready)
 
-    assert asyncio.run(story()) == ("Unknown", 1)
+    assert uvloop.run(story()) == ("Unknown", 1)
 
 
 def test_min_scale_on_the_revision_wakes_it_without_a_new_revision(world, service, eventually):
@@ -127,7 +128,7 @@ def test_min_scale_on_the_revision_wakes_it_without_a_new_revision(world, servic
             await eventually(lambda: world.condition(PODAUTOSCALERS, "echo-00001", "Active")["status"] == "False")
             return active, [revision["metadata"]["name"] for revision in store.list(REVISIONS, None)[0]]
 
-    assert asyncio.run(story()) == ("True", ["echo-00001"])
+    assert uvloop.run(story()) == ("True", ["echo-00001"])
 
 
 def test_a_held_request_survives_crashes_during_the_start(world, service, echo_fn):
@@ -139,7 +140,7 @@ def test_a_held_request_survives_crashes_during_the_start(world, service, echo_f
             world.runtime.apply([service()])
             return await world.get(), world.revision().traffic
 
-    reply, traffic = asyncio.run(story())
+    reply, traffic = uvloop.run(story())
     assert reply.status == 200
     assert (traffic.requests, traffic.failures) == (1, 0)
 
@@ -158,7 +159,7 @@ def test_the_third_crash_is_a_crash_loop_and_recovery_ends_it(world, service, ec
             (echo_fn / "crashes").unlink()
             return trouble, (await request).status, healthy()["status"]
 
-    trouble, status, healthy = asyncio.run(story())
+    trouble, status, healthy = uvloop.run(story())
     assert trouble["status"] == "False"
     assert "cannot load the model" in trouble["message"]
     assert "exit code 1" in trouble["message"]
@@ -179,7 +180,7 @@ def test_a_replica_killed_in_flight_fails_its_request_and_is_replaced(world, ser
             after = await world.get()
             return failed, pid, after
 
-    failed, pid, after = asyncio.run(story())
+    failed, pid, after = uvloop.run(story())
     assert failed.status == 502
     assert b"echo-00001" in failed.body
     assert after.status == 200
@@ -202,7 +203,7 @@ def test_an_image_without_a_folder_says_what_to_do_and_recovers(world, service, 
             await eventually(lambda: ready()["status"] == "True")
             return message, refused, (await world.get()).status
 
-    message, refused, status = asyncio.run(story())
+    message, refused, status = uvloop.run(story())
     assert str(echo_fn) in message
     assert "warmfront up" in message
     assert (refused.status, status) == (503, 200)
@@ -221,7 +222,7 @@ def test_a_new_start_serves_what_the_last_one_knew(tmp_path, world, service, eve
             before = again.revision().fleet.replicas
             return list(before), (await again.get()).status
 
-    assert asyncio.run(story()) == ([], 200)
+    assert uvloop.run(story()) == ([], 200)
 
 
 def test_one_runtime_per_state_folder(tmp_path, world):
@@ -233,7 +234,7 @@ def test_one_runtime_per_state_folder(tmp_path, world):
             with pytest.raises(SetupError, match=r"objects\.db"):
                 await second.start()
 
-    asyncio.run(story())
+    uvloop.run(story())
 
 
 def test_deleting_a_service_ends_its_replicas_and_leaves_their_record(world, service):
@@ -247,7 +248,7 @@ def test_deleting_a_service_ends_its_replicas_and_leaves_their_record(world, ser
             records = await world.runtime.emptied()
             return pid, records, await world.runtime.emptied()
 
-    pid, (record,), later = asyncio.run(story())
+    pid, (record,), later = uvloop.run(story())
     assert (record.variant, record.revision) == ("echo", "echo-00001")
     assert record.requested_s < record.ready_s < record.stopped_s
     assert later == []

@@ -179,7 +179,7 @@ def _table(runtime: "Runtime") -> "Group":
 def _declared_accuracies(runtime: "Runtime") -> dict[tuple[str, str], float | None]:
     from warmfront.errors import InvalidRequest
     from warmfront.kube.manifests import TASK_LABEL, variant_of
-    from warmfront.runtime.resources import SERVICES
+    from warmfront.kube.resources import SERVICES
 
     found: dict[tuple[str, str], float | None] = {}
     for service in runtime.store.list(SERVICES, None, labels=TASK_LABEL)[0]:

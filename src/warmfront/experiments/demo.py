@@ -18,8 +18,8 @@ import msgspec
 from warmfront.cloudevents import CloudEvent, Mode, decode, encode
 from warmfront.errors import SetupError, WarmfrontError
 from warmfront.experiments.workload import Arrival
+from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS
 from warmfront.runtime.readiness import wait_ready
-from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS
 from warmfront.runtime.runtime import Runtime
 from warmfront.wire.messages import Exchange
 from warmfront.wire.pool import Origin, Pool

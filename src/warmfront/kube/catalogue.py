@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from warmfront.domain import Observation, Variant
-from warmfront.errors import InvalidRequest, Unauthorized, WarmfrontError
-from warmfront.kube.client import Gone, KubeClient
+from warmfront.errors import Gone, InvalidRequest, Unauthorized, WarmfrontError
+from warmfront.kube.client import KubeClient
 from warmfront.kube.manifests import TASK_LABEL, availability, variant_of
-from warmfront.kube.resources import ENDPOINTSLICES, PODAUTOSCALERS, SERVICES, Resource
+from warmfront.kube.resources import ENDPOINTSLICES, PODAUTOSCALERS, SERVICES, Resource, condition_of
 
 _log = logging.getLogger(__name__)
 _SLICE_OWNER = "kubernetes.io/service-name"
@@ -215,7 +215,7 @@ def _wanted(autoscaler: Object | None) -> int:
     if autoscaler is None:
         return 0
     status = autoscaler.get("status") or {}
-    active: Object = next((c for c in status.get("conditions") or [] if c.get("type") == "Active"), {})
+    active = condition_of(autoscaler, "Active") or {}
     if active.get("status") == "False":
         return 0
     activating = 1 if active.get("status") == "Unknown" and active.get("reason") == "Queued" else 0

@@ -13,6 +13,7 @@ import msgspec
 from warmfront.cloudevents import Headers
 from warmfront.errors import (
     Conflict,
+    Gone,
     InvalidRequest,
     NotFound,
     Unauthorized,
@@ -33,13 +34,6 @@ _ERRORS: dict[int, type[WarmfrontError]] = {
 _TIMEOUT_S = 15.0
 # below the API server's own limit (30 to 60 min), so that the end of a watch is ours and orderly
 _WATCH_S = 300
-
-
-class Gone(WarmfrontError):
-    """The resource version of a watch is too old to resume from: list again."""
-
-    status = 410
-    title = "Resource version expired"
 
 
 class KubeClient:

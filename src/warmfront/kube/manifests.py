@@ -10,6 +10,7 @@ from typing import Any
 
 from warmfront.domain import Profile, Spread, Variant
 from warmfront.errors import InvalidRequest
+from warmfront.kube.resources import condition_of
 
 TASK_LABEL = "warmfront.dev/task"
 PROFILE = "warmfront.dev/profile"
@@ -51,7 +52,7 @@ def availability(service: Object) -> tuple[bool, str]:
     revision is broken, cannot. Never started with `initial-scale: "0"` is cold, not broken.
     """
     status = service.get("status") or {}
-    ready: Object = next((c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {})
+    ready = condition_of(service, "Ready") or {}
     latest = status.get("latestReadyRevisionName")
     said = ready.get("message") or ready.get("reason") or "not ready yet"
     if not latest or not (status.get("url") or (status.get("address") or {}).get("url")):

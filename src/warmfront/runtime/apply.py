@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from copy import deepcopy
 
 from warmfront.errors import InvalidRequest
+from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS, Json, Resource
 from warmfront.runtime.admission import admit
-from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS, Json, Resource
 from warmfront.runtime.store import Store, merge_patch
 
 _APPLIED = {(r.api_version, r.kind): r for r in (SERVICES, BROKERS, TRIGGERS)}

@@ -11,9 +11,9 @@ from random import Random
 
 from warmfront.autoscaling import ScalingSpec
 from warmfront.errors import InvalidRequest, SetupError
+from warmfront.kube.resources import PODAUTOSCALERS, REVISIONS, Json, annotations_of
 from warmfront.runtime.fleet import Fault, Host
 from warmfront.runtime.publish import Publisher
-from warmfront.runtime.resources import PODAUTOSCALERS, REVISIONS, Json, annotations_of
 from warmfront.runtime.revision import LiveRevision
 from warmfront.runtime.store import Store
 from warmfront.runtime.workload import workload_of

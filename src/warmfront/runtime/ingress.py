@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from random import Random
 
 from warmfront.errors import NotFound, Overloaded, SetupError
+from warmfront.kube.resources import SERVICES, Json, annotations_of, condition_of
 from warmfront.runtime.addresses import BROKER_HOST, parse_host
 from warmfront.runtime.forward import Forward
 from warmfront.runtime.network import ANNOTATION, REGION_HEADER, Delays, Network, delay_s
-from warmfront.runtime.resources import SERVICES, Json, annotations_of, condition_of
 from warmfront.runtime.revision import LiveRevision
 from warmfront.runtime.store import Store
 from warmfront.wire.messages import Exchange, Headers

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from warmfront.autoscaling import Activity, Scale
 from warmfront.errors import NotFound
-from warmfront.runtime.fleet import Fault
-from warmfront.runtime.resources import (
+from warmfront.kube.resources import (
     ENDPOINTSLICES,
     PODAUTOSCALERS,
     REVISIONS,
@@ -18,6 +17,7 @@ from warmfront.runtime.resources import (
     labels_of,
     owner_reference,
 )
+from warmfront.runtime.fleet import Fault
 from warmfront.runtime.store import Store, now_rfc3339
 
 _ACTIVE = {Activity.ACTIVE: "True", Activity.ACTIVATING: "Unknown", Activity.INACTIVE: "False"}

@@ -5,7 +5,7 @@ What must not live here: making anything ready.
 
 import asyncio
 
-from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS, condition_of
+from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS, condition_of
 from warmfront.runtime.store import Store
 
 _KINDS = (SERVICES, BROKERS, TRIGGERS)

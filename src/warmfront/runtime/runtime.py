@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from warmfront.errors import SetupError
+from warmfront.kube.resources import Json
 from warmfront.runtime.addresses import Addresses
 from warmfront.runtime.apiserver import ApiServer, write_kubeconfig
 from warmfront.runtime.apply import apply
@@ -25,7 +26,6 @@ from warmfront.runtime.fleet import Host, ReplicaRecord
 from warmfront.runtime.ingress import Ingress
 from warmfront.runtime.network import Network
 from warmfront.runtime.orphans import Ledger
-from warmfront.runtime.resources import Json
 from warmfront.runtime.serving import ServingController
 from warmfront.runtime.snapshot import ServiceStatus, snapshot
 from warmfront.runtime.store import Store

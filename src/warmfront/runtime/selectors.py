@@ -70,8 +70,6 @@ def _requirement(part: str) -> Predicate:
 def _field_requirement(part: str) -> Predicate:
     match = _EQUAL.fullmatch(part)
     if match is None or match["key"] not in _FIELDS:
-        raise InvalidRequest(
-            f"field selector has {part!r}; only metadata.name and metadata.namespace with = or !="
-        )
+        raise InvalidRequest(f"field selector has {part!r}; only metadata.name and metadata.namespace with = or !=")
     key, value, wanted = _FIELDS[match["key"]], match["value"], match["op"] != "!="
     return lambda metadata: (metadata.get(key) == value) is wanted

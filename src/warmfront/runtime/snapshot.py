@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from warmfront.domain import Warmth
+from warmfront.kube.resources import SERVICES, Json, condition_of
 from warmfront.runtime.dataplane import DataPlane
-from warmfront.runtime.resources import SERVICES, Json, condition_of
 from warmfront.runtime.revision import LiveRevision
 from warmfront.runtime.store import Store
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from warmfront.errors import SetupError
+from warmfront.kube.resources import SERVICES, Json
 from warmfront.runtime.environments import find_folder
-from warmfront.runtime.resources import SERVICES, Json
 from warmfront.runtime.store import Store
 
 ANNOTATION = "warmfront.dev/source"

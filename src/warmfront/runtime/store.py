@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from warmfront.errors import Conflict, InvalidRequest, NotFound, SetupError
-from warmfront.runtime.resources import Json, Resource
+from warmfront.kube.resources import Json, Resource
 from warmfront.runtime.watches import Event, Key, RawCallback, Scope, Watches
 
 _SCHEMA = """

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from warmfront.errors import Gone, InvalidRequest
-from warmfront.runtime.resources import Json
+from warmfront.kube.resources import Json
 from warmfront.runtime.selectors import Predicate, field_selector, label_selector
 
 HISTORY = 1000

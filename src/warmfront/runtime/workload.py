@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from warmfront.errors import SetupError
-from warmfront.runtime.resources import Json, labels_of
+from warmfront.kube.resources import Json, labels_of
 
 DEFAULT_TIMEOUT_S = 300.0
 

@@ -42,7 +42,7 @@ def test_create_waits_until_the_service_is_ready(kn: Kn) -> None:
                 "--scale-init", "0", "--concurrency-limit", "4", "--env", "MODE=fast",
                 "--annotation", "warmfront.dev/protocols=raw", "--label", "warmfront.dev/task=langid")  # fmt: skip
     assert "Ready to serve" in result.out
-    assert "http://hello.default.localhost:8080" in result.out
+    assert kn.url("hello") in result.out
     service = kn("service", "describe", "hello", "-o", "json").json
     assert service["metadata"]["labels"] == {"warmfront.dev/task": "langid"}
     assert service["metadata"]["annotations"]["warmfront.dev/protocols"] == "raw"
@@ -63,8 +63,9 @@ def test_an_image_without_a_folder_fails_with_the_remedy(kn: Kn) -> None:
     """kn ends with an error that carries the data plane's message, soon, and list and describe show it."""
     result = kn("service", "create", "lost", "--image", "dev.local/nowhere:v1", "--wait-window", "1", ok=False)
     assert result.code != 0
-    assert "no local folder for image dev.local/nowhere:v1" in result.err
-    assert "create it or use an image of" in result.err
+    assert "image 'dev.local/nowhere:v1' has no function folder" in result.err
+    assert "functions/nowhere" in result.err
+    assert "create one of them" in result.err
     listed = kn("service", "list").out
     assert "False" in listed
     assert "RevisionFailed" in listed
@@ -128,7 +129,7 @@ def test_an_update_that_fails_leaves_the_old_revision_serving(kn: Kn) -> None:
     kn("service", "create", "hello", "--image", IMAGE)
     result = kn("service", "update", "hello", "--image", "dev.local/nowhere:v1", "--wait-window", "1", ok=False)
     assert result.code != 0
-    assert "no local folder" in result.err
+    assert "has no function folder" in result.err
     traffic = kn("service", "describe", "hello", "-o", "json").json["status"]["traffic"]
     assert [entry["revisionName"] for entry in traffic] == ["hello-00001"]
 
@@ -141,12 +142,12 @@ def test_list_and_describe(kn: Kn) -> None:
     header, *rows = kn("service", "list").out.splitlines()
     assert header.split()[:3] == ["NAME", "URL", "LATEST"]
     assert [row.split()[0] for row in rows] == ["one", "two"]
-    assert rows[0].split()[1:3] == ["http://one.default.localhost:8080", "one-00001"]
+    assert rows[0].split()[1:3] == [kn.url("one"), "one-00001"]
     assert "3 OK / 3" in rows[0]
     listed = kn("service", "list", "-o", "json").json
     assert [item["metadata"]["name"] for item in listed["items"]] == ["one", "two"]
     described = kn("service", "describe", "one").out
-    for part in ("http://one.default.localhost:8080", "100%  @latest (one-00001) [1]", "++ Ready"):
+    for part in (kn.url("one"), "100%  @latest (one-00001) [1]", "++ Ready"):
         assert part in described
 
 
@@ -157,7 +158,7 @@ def test_tags_keep_an_old_revision_reachable(kn: Kn) -> None:
     kn("service", "update", "hello", "--tag", "hello-00001=old", "--traffic", "@latest=100")
     traffic = kn("service", "describe", "hello", "-o", "json").json["status"]["traffic"]
     urls = {entry["revisionName"]: entry.get("url") for entry in traffic}
-    assert urls == {"hello-00002": None, "hello-00001": "http://old-hello.default.localhost:8080"}
+    assert urls == {"hello-00002": None, "hello-00001": kn.url("old-hello")}
     result = kn("service", "update", "hello", "--traffic", "hello-00001=50,@latest=50", ok=False)
     assert "a split of [50, 50] percent" in result.err
 
@@ -183,12 +184,13 @@ def test_namespaces_keep_apart(kn: Kn) -> None:
     """A namespace need not be made; -A lists them all."""
     kn("service", "create", "hello", "--image", IMAGE, "-n", "team")
     assert "No services found" in kn("service", "list").out
-    assert "http://hello.team.localhost:8080" in kn("service", "list", "-A").out
+    assert kn.url("hello", "team") in kn("service", "list", "-A").out
 
 
 def test_without_the_token_kn_is_told_what_to_use(kn: Kn) -> None:
     """A wrong token in the kubeconfig: an error that names the remedy."""
     config = kn.home / "kubeconfig"
-    config.write_text(config.read_text().replace("a-token-of-the-tests", "wrong"))
+    token = json.loads(config.read_text())["users"][0]["user"]["token"]
+    config.write_text(config.read_text().replace(token, "wrong"))
     result = kn("service", "list", ok=False)
     assert (result.code, "use the kubeconfig that `warmfront up` wrote" in result.err) == (1, True)

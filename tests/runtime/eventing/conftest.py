@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 
 from warmfront.cloudevents import CloudEvent, decode, encode
+from warmfront.kube.resources import BROKERS, TRIGGERS
 from warmfront.runtime.addresses import Addresses
 from warmfront.runtime.eventing import Eventing
-from warmfront.runtime.resources import BROKERS, TRIGGERS
 from warmfront.runtime.store import Store
 from warmfront.wire.messages import Exchange
 from warmfront.wire.pool import Pool

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from warmfront.cloudevents import CloudEvent, encode
+from warmfront.kube.resources import BROKERS, TRIGGERS
 from warmfront.runtime.eventing import read_dead_letters
-from warmfront.runtime.resources import BROKERS, TRIGGERS
 from warmfront.runtime.store import Store
 from warmfront.wire.pool import Pool
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 
 from warmfront.cloudevents import CloudEvent, Mode, encode, encode_batch
-from warmfront.runtime.resources import TRIGGERS
+from warmfront.kube.resources import TRIGGERS
 
 
 def test_an_event_reaches_every_trigger_that_wants_it(run, eventually):

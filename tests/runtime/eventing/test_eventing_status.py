@@ -1,7 +1,7 @@
 """Statuses of Brokers and Triggers, and how they follow what a Trigger refers to."""
 
 from warmfront.cloudevents import encode
-from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS
+from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS
 
 SERVICE = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "selector"}
 

@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 
 from warmfront.cloudevents import CloudEvent, encode, encode_batch
+from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS
 from warmfront.runtime.eventing.attempt import MAX_ANSWER
-from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS
 
 
 def test_a_journal_that_cannot_be_written_accepts_nothing(run, tmp_path, caplog):

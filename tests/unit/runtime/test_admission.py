@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from warmfront.errors import InvalidRequest
+from warmfront.kube.resources import BROKERS, REVISIONS, SERVICES, TRIGGERS, Json
 from warmfront.runtime.admission import Admission, admit
-from warmfront.runtime.resources import BROKERS, REVISIONS, SERVICES, TRIGGERS, Json
 
 IMAGE = "dev.local/dummy-model-fn:v1"
 

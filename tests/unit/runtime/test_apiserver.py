@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from warmfront.errors import WarmfrontError
+from warmfront.kube.resources import REVISIONS, SERVICES, Json
 from warmfront.runtime.apiserver import ApiServer, write_kubeconfig
 from warmfront.runtime.apiserver.documents import failure
-from warmfront.runtime.resources import REVISIONS, SERVICES, Json
 from warmfront.runtime.store import Store
 from warmfront.wire.messages import Headers, Response
 from warmfront.wire.pool import Failure, Origin, Pool

@@ -6,8 +6,7 @@ from typing import cast
 
 import pytest
 
-from warmfront.runtime.addresses import Addresses
-from warmfront.runtime.resources import (
+from warmfront.kube.resources import (
     CONFIGURATIONS,
     PODAUTOSCALERS,
     REVISIONS,
@@ -18,6 +17,7 @@ from warmfront.runtime.resources import (
     condition_of,
     labels_of,
 )
+from warmfront.runtime.addresses import Addresses
 from warmfront.runtime.serving import ServingController
 from warmfront.runtime.serving.controller import RETAINED_REVISIONS
 from warmfront.runtime.serving.status import Verdict, conditions

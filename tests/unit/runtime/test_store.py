@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmfront.errors import Conflict, InvalidRequest, NotFound, SetupError
-from warmfront.runtime.resources import CONFIGURATIONS, REVISIONS, SERVICES, Json, owner_reference
+from warmfront.kube.resources import CONFIGURATIONS, REVISIONS, SERVICES, Json, owner_reference
 from warmfront.runtime.store import Store, merge_patch
 
 
@@ -183,7 +183,7 @@ def test_a_written_object_survives_kill_9(tmp_path: Path) -> None:
     program = """
         import os, signal, sys
         from pathlib import Path
-        from warmfront.runtime.resources import SERVICES
+        from warmfront.kube.resources import SERVICES
         from warmfront.runtime.store import Store
         store = Store(Path(sys.argv[1]))
         for number in range(50):

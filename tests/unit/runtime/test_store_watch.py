@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from warmfront.errors import Gone, InvalidRequest
-from warmfront.runtime.resources import CONFIGURATIONS, SERVICES, Json
+from warmfront.kube.resources import CONFIGURATIONS, SERVICES, Json
 from warmfront.runtime.store import Store
 from warmfront.runtime.watches import HISTORY
 

@@ -6,10 +6,10 @@ What the embedded Knative has not is refused here or named in a warning, never d
 from collections.abc import Callable
 from copy import deepcopy
 
+from warmfront.kube.resources import BROKERS, REVISIONS, SERVICES, TRIGGERS, Json, Resource
 from warmfront.runtime.admission.eventing import admit_broker, admit_trigger
 from warmfront.runtime.admission.findings import Admission, Findings, check_metadata
 from warmfront.runtime.admission.serving import admit_revision, admit_service
-from warmfront.runtime.resources import BROKERS, REVISIONS, SERVICES, TRIGGERS, Json, Resource
 
 __all__ = ["Admission", "admit"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from warmfront.errors import InvalidRequest
+from warmfront.kube.resources import Json, annotations_of
 from warmfront.runtime.admission.findings import Findings
 from warmfront.runtime.eventing.delivery_spec import read_delivery
 from warmfront.runtime.eventing.filters import compile_filter
-from warmfront.runtime.resources import Json, annotations_of
 
 BROKER_CLASS = "eventing.knative.dev/broker.class"
 BROKER_LABEL = "eventing.knative.dev/broker"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warmfront.errors import InvalidRequest
-from warmfront.runtime.resources import Json, Resource
+from warmfront.kube.resources import Json, Resource
 
 _LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

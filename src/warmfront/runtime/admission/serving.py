@@ -1,9 +1,9 @@
 """Rules for Services and Revisions, as Knative Serving's webhook has them; those for templates are in `template.py`."""
 
+from warmfront.kube.resources import Json, labels_of
 from warmfront.runtime.admission.annotations import check_revision_annotations, check_service_annotations
 from warmfront.runtime.admission.findings import NAME_RULE, Findings, is_name
 from warmfront.runtime.admission.template import admit_template
-from warmfront.runtime.resources import Json, labels_of
 from warmfront.runtime.serving.objects import DEFAULT_TRAFFIC
 
 _TRAFFIC_FIELDS = ("revisionName", "latestRevision", "percent", "tag", "configurationName")

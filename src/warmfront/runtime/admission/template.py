@@ -5,9 +5,9 @@ What may live here: which fields of a pod this runtime honours, ignores with a w
 
 from typing import Any
 
+from warmfront.kube.resources import Json
 from warmfront.runtime.admission.annotations import check_revision_annotations
 from warmfront.runtime.admission.findings import Findings, check_labels
-from warmfront.runtime.resources import Json
 
 DEFAULT_TIMEOUT_S = 300
 MAX_TIMEOUT_S = 600

@@ -6,8 +6,8 @@ What may live here: pure functions that build JSON. What must not: requests.
 from collections.abc import Callable, Iterable
 
 from warmfront.errors import WarmfrontError
+from warmfront.kube.resources import RESOURCES, Json, Resource
 from warmfront.runtime.apiserver.paths import Target, verbs_of
-from warmfront.runtime.resources import RESOURCES, Json, Resource
 
 _REASONS = {
     400: "BadRequest",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 from warmfront.errors import InvalidRequest, MethodNotAllowed, NotFound
-from warmfront.runtime.resources import BROKERS, RESOURCES, REVISIONS, SERVICES, TRIGGERS, Resource
+from warmfront.kube.resources import BROKERS, RESOURCES, REVISIONS, SERVICES, TRIGGERS, Resource
 
 _READ = ("get", "list", "watch")
 _KEEP = (*_READ, "delete", "patch", "update")

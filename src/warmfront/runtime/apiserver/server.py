@@ -16,12 +16,12 @@ from warmfront.errors import (
     UnsupportedMediaType,
     WarmfrontError,
 )
+from warmfront.kube.resources import Json
 from warmfront.runtime.admission import admit
 from warmfront.runtime.apiserver import documents
 from warmfront.runtime.apiserver.credentials import Gate
 from warmfront.runtime.apiserver.paths import Query, Target, check_verb, parse_query, parse_target
 from warmfront.runtime.apiserver.stream import WatchStream
-from warmfront.runtime.resources import Json
 from warmfront.runtime.store import Store, check_version, merge_patch
 from warmfront.wire.messages import Exchange, Headers
 

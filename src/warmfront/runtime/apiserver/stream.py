@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from warmfront.kube.resources import Json
 from warmfront.runtime.apiserver.paths import Query, Target
-from warmfront.runtime.resources import Json
 from warmfront.runtime.store import Store
 from warmfront.wire.messages import Exchange
 

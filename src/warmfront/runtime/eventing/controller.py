@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from warmfront.errors import InvalidRequest
+from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS, Json, Resource, annotations_of
 from warmfront.runtime.addresses import Addresses
 from warmfront.runtime.eventing.delivery_spec import DEFAULT, DeliverySpec, read_delivery
 from warmfront.runtime.eventing.destinations import Target, resolve
 from warmfront.runtime.eventing.filters import Filter, compile_filter
 from warmfront.runtime.eventing.status import Fact, conditions
-from warmfront.runtime.resources import BROKERS, SERVICES, TRIGGERS, Json, Resource, annotations_of
 from warmfront.runtime.store import Store, now_rfc3339
 
 BROKER_CLASS = "MTChannelBasedBroker"

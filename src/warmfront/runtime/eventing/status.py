@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from warmfront.runtime.resources import Json
+from warmfront.kube.resources import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,7 @@ a user may ask for (admission's).
 
 from collections.abc import Callable
 
-from warmfront.runtime.addresses import Addresses
-from warmfront.runtime.resources import (
+from warmfront.kube.resources import (
     CONFIGURATIONS,
     PODAUTOSCALERS,
     REVISIONS,
@@ -17,6 +16,7 @@ from warmfront.runtime.resources import (
     Resource,
     labels_of,
 )
+from warmfront.runtime.addresses import Addresses
 from warmfront.runtime.serving import objects, status
 from warmfront.runtime.serving.patience import Later, Patience, on_the_loop
 from warmfront.runtime.store import Store, now_rfc3339

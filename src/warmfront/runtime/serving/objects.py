@@ -3,7 +3,7 @@
 What may live here: pure functions from object to object. What must not: the store, status.
 """
 
-from warmfront.runtime.resources import Json, annotations_of, labels_of, owner_reference
+from warmfront.kube.resources import Json, annotations_of, labels_of, owner_reference
 
 SERVICE = "serving.knative.dev/service"
 SERVICE_UID = "serving.knative.dev/serviceUID"

@@ -8,7 +8,7 @@ its whole timeout. On a cluster the failure always comes later; this keeps it so
 import asyncio
 from collections.abc import Callable
 
-from warmfront.runtime.resources import Json
+from warmfront.kube.resources import Json
 
 HOLD_S = 0.5
 """How long a failure is held back, in seconds; `kn` needs 5 to 50 ms from its write to its read."""

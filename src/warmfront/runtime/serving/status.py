@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from warmfront.kube.resources import Json, condition_of
 from warmfront.runtime.addresses import Addresses
-from warmfront.runtime.resources import Json, condition_of
 
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 
