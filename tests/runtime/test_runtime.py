@@ -1,6 +1,5 @@
 """The embedded Knative as a whole, on uvloop as a user runs it: how it ends, and that nothing is left either way."""
 
-import asyncio
 import json
 import os
 import signal

@@ -4,6 +4,7 @@ What lives here: the life of one request once its revision is known. What must n
 """
 
 import asyncio
+import time
 
 from warmfront.errors import Overloaded, UpstreamFailed, WarmfrontError
 from warmfront.runtime.replicas import Replica
@@ -142,7 +143,8 @@ class Forward:
         self._end()
         replica, self._replica = self._replica, None
         if replica is not None:
-            latency_s = self._loop.time() - self._exchange.received_at if replied else None
+            # not loop.time(): uvloop's is cached and whole milliseconds
+            latency_s = time.monotonic() - self._exchange.received_at if replied else None
             self._revision.leave(replica, latency_s=latency_s)
 
     def _end(self) -> None:
