@@ -112,7 +112,10 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.runtime = Runtime(RuntimeSettings(root=root, state=root / "state", port=0, api_port=0, max_grace_s=5.0))
+        self.settings = RuntimeSettings(
+            root=root, state=root / "state", port=0, api_port=0, max_grace_s=5.0, max_replicas=3
+        )
+        self.runtime = Runtime(self.settings)
         self.pool = Pool()
 
     async def __aenter__(self) -> Self:

@@ -11,7 +11,6 @@ from typing import Self
 
 import pytest
 
-from warmfront.errors import SetupError
 from warmfront.runtime.environments import Function
 from warmfront.runtime.orphans import Ledger, started, sweep
 from warmfront.runtime.replicas import Replica, State, free_port, launch_of
@@ -24,10 +23,12 @@ def workload(**changes) -> Workload:
     return Workload(**plain, image="dev.local/echo-fn:v1", **changes)
 
 
-def function(folder: Path, *command: str) -> Function:
-    return Function(
-        folder=folder, command=command or ("python", "-S", "-E", "server.py"), programs=Path(sys.executable).parent
-    )
+PYTHON = str(Path(sys.executable).with_name("python"))
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
+
+
+def function(folder: Path, *words: str) -> Function:
+    return Function(folder=folder, command=(PYTHON, *(words or ("-S", "-E", "server.py"))), path=PATH)
 
 
 READYZ = Probe(path="/readyz")
@@ -101,16 +102,8 @@ def test_a_service_account_brings_the_kubeconfig(echo_fn):
 
 def test_variables_in_the_procfile_are_expanded_without_a_shell(echo_fn):
     """$PORT becomes the port; a semicolon stays a semicolon."""
-    launch = launch_of(
-        function(echo_fn, "python", "x=$PORT;", "${K_SERVICE}"), workload(), port=4711, kubeconfig=Path("k")
-    )
+    launch = launch_of(function(echo_fn, "x=$PORT;", "${K_SERVICE}"), workload(), port=4711, kubeconfig=Path("k"))
     assert launch.command[1:] == ("x=4711;", "echo")
-
-
-def test_a_program_that_is_nowhere_is_a_clear_error(echo_fn):
-    """The message names the program, the Procfile and the build command."""
-    with pytest.raises(SetupError, match=r"no-such-program.*warmfront build echo_fn"):
-        launch_of(function(echo_fn, "no-such-program"), workload(), port=1, kubeconfig=Path("k"))
 
 
 @pytest.mark.parametrize("probe", [Probe(path="/readyz"), Probe()])
@@ -180,7 +173,7 @@ def test_stop_is_sigterm_and_after_the_grace_period_sigkill(echo_fn, eventually)
         async with Stage(echo_fn) as polite:
             await asyncio.wait_for(polite.ready.wait(), 20)
             await polite.replica.stop(20)
-        async with Stage(echo_fn, "python", "-c", stubborn) as deaf:
+        async with Stage(echo_fn, "-c", stubborn) as deaf:
             await eventually(lambda: "deaf" in deaf.lines)
             await deaf.replica.stop(0.1)
         return polite.replica.exit_code, deaf.replica.exit_code
@@ -204,7 +197,7 @@ def test_workers_end_with_their_leader(echo_fn, sign, eventually, gone):
     """However the leader of the group dies, the processes it forked die too."""
 
     async def story():
-        async with Stage(echo_fn, "python", "-c", FORKING) as stage:
+        async with Stage(echo_fn, "-c", FORKING) as stage:
             await eventually(lambda: len(stage.lines) == 3)
             os.kill(stage.replica.pid, sign)
             await asyncio.wait_for(stage.exited.wait(), 20)

@@ -1,6 +1,7 @@
 """Revisions on a running embedded Knative: to zero and back in Knative's times, and through every kind of crash."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -164,6 +165,38 @@ def test_the_third_crash_is_a_crash_loop_and_recovery_ends_it(world, service, ec
     assert "cannot load the model" in trouble["message"]
     assert "exit code 1" in trouble["message"]
     assert (status, healthy) == (200, "True")
+
+
+def test_a_crash_loop_is_forgiven_at_zero(world, service, echo_fn, eventually):
+    """When nobody wants a replica any more none is broken: the Service is ready to be tried again."""
+    (echo_fn / "crashes").write_text("1000")
+
+    async def story():
+        async with world:
+            world.runtime.apply([service()])
+            request = asyncio.create_task(world.get())
+            ready = lambda: world.condition(SERVICES, "echo", "Ready")["status"]
+            await eventually(lambda: ready() == "False")
+            request.cancel()
+            revision = world.revision()
+            # what comes 630 s later, when the activation is given up
+            revision._apply(dataclasses.replace(revision.scaler.scale, replicas=0))
+            return ready()
+
+    assert uvloop.run(story()) == "True"
+
+
+def test_a_machine_has_room_for_so_many_replicas_and_no_more(world, service, eventually):
+    """Five are wanted and said to be, three are started."""
+
+    async def story():
+        async with world:
+            world.runtime.apply([service(annotations={"min-scale": "5"})])
+            await eventually(lambda: len(world.revision().fleet.ready) == world.settings.max_replicas)
+            status = world.runtime.store.get(PODAUTOSCALERS, "default", "echo-00001")["status"]
+            return len(world.revision().fleet.replicas), status["desiredScale"], status["actualScale"]
+
+    assert uvloop.run(story()) == (3, 5, 3)
 
 
 def test_a_replica_killed_in_flight_fails_its_request_and_is_replaced(world, service, echo_fn, eventually):

@@ -7,6 +7,7 @@ themselves. `warmfront build` calls `build`; starting a replica only ever calls 
 import asyncio
 import hashlib
 import importlib.metadata
+import os
 import shlex
 import shutil
 import sys
@@ -26,14 +27,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function folder that can be started: where it is, its command with variables unexpanded, its programs.
+    """A function folder that can be started: where it is, its command, the PATH to run it with.
 
-    `programs` is the folder that goes first on PATH: that of the built environment, or of the running Python.
+    The first word of the command is an existing program; variables in the others are not expanded yet.
     """
 
     folder: Path
     command: tuple[str, ...]
-    programs: Path
+    path: str
 
 
 def folder_name(image: str) -> str:
@@ -84,18 +85,29 @@ class Environments:
     def resolve(self, image: str) -> Function:
         """What a replica of this image runs; raises SetupError with the command to run when something is missing."""
         folder = find_folder(self._root, image)
-        command = command_of(folder)
+        words = command_of(folder)
+        path = f"{self._programs(folder)}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        program = shutil.which(words[0], path=path) or shutil.which(str(folder / words[0]))
+        if program is None:
+            raise SetupError(
+                f"{folder / 'Procfile'} starts {words[0]!r}, which is not on PATH; "
+                f"add what provides it to requirements.txt and run `warmfront build {folder.name}`"
+            )
+        return Function(folder=folder, command=(program, *words[1:]), path=path)
+
+    def _programs(self, folder: Path) -> Path:
+        """What goes first on PATH: the programs of the built environment, or of the running Python if that will do."""
         lines = _requirements(folder)
         missing = list(unmet(lines))
         if not missing:
-            return Function(folder=folder, command=command, programs=Path(sys.executable).parent)
+            return Path(sys.executable).parent
         place = self._place(lines)
         if not (place / "complete").exists():
             raise SetupError(
                 f"{folder.name} needs {', '.join(missing)}, which this Python has not; "
                 f"run `warmfront build {folder.name}`"
             )
-        return Function(folder=folder, command=command, programs=place / "bin")
+        return place / "bin"
 
     async def build(self, name: str, progress: Progress) -> Path | None:
         """Make the environment of a function folder; None if the running Python already meets its requirements.

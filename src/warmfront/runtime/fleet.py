@@ -34,8 +34,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What this machine gives to every fleet. `max_grace_s` bounds the time from retirement to SIGKILL.
+    """What this machine gives to every fleet.
 
+    `max_grace_s` bounds the time from a replica's retirement to its SIGKILL, `max_replicas` the replicas of a revision.
     `on_line(revision, line)` hears what replicas print, `on_record` of every replica that has ended.
     """
 
@@ -46,6 +47,7 @@ class Host:
     logs: Path
     kubeconfig: Path
     max_grace_s: float
+    max_replicas: int
     on_line: Callable[[str, str], None]
     on_record: Callable[["ReplicaRecord"], None]
 
@@ -121,7 +123,10 @@ class Fleet:
 
     def resize(self, target: int) -> None:
         """Want so many replicas from now on. Those too many are retired: starting ones first, then the least busy."""
-        self.target = target
+        limit = self._host.max_replicas
+        if target > limit >= self.target:
+            _log.warning("%s: %d replicas wanted, this machine has room for %d", self._workload.revision, target, limit)
+        self.target = target = min(target, limit)
         live = [r for r in self.replicas if r.state in {State.STARTING, State.READY}]
         surplus = len(live) - target
         if surplus > 0:
@@ -130,6 +135,12 @@ class Fleet:
                 self._retire(replica)
         elif surplus < 0:
             self._start(-surplus)
+
+    def forgive(self) -> None:
+        """At zero by right, no crash counts any more: whether it can start shows when it is wanted again."""
+        if self.fault is not None and self.fault.reason != "ContainerMissing":
+            self._crashes = 0
+            self.fault = None
 
     def drained(self, replica: Replica) -> None:
         """A retiring replica has no request in flight any more."""
@@ -157,12 +168,8 @@ class Fleet:
             return
         for _ in range(count):
             port = free_port(self._host.ports)
-            try:
-                launch = launch_of(function, self._workload, port=port, kubeconfig=self._host.kubeconfig)
-            except SetupError as error:
-                self._set_fault(Fault(reason="ContainerMissing", message=str(error)))
-                return
             self._host.ports.add(port)
+            launch = launch_of(function, self._workload, port=port, kubeconfig=self._host.kubeconfig)
             replica = Replica(
                 launch,
                 self._workload.probe,

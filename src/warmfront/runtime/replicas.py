@@ -8,7 +8,6 @@ with it.
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import string
@@ -18,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import cast
 
-from warmfront.errors import SetupError, UpstreamFailed, UpstreamTimeout
+from warmfront.errors import UpstreamFailed, UpstreamTimeout
 from warmfront.runtime.environments import Function
 from warmfront.runtime.orphans import Ledger, kill_group
 from warmfront.runtime.workload import Probe, Workload
@@ -50,16 +49,15 @@ class Launch:
 
 
 def launch_of(function: Function, workload: Workload, *, port: int, kubeconfig: Path) -> Launch:
-    """What to start for one replica. Raises SetupError when the program is on no PATH.
+    """What to start for one replica.
 
     The environment is Knative's contract (PORT, K_*), the container's own variables and of the host's only PATH,
     HOME and LANG. Credentials for the API server are given to revisions with a serviceAccountName only.
     """
-    path = f"{function.programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     env = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     env |= dict(workload.env)
     env |= {
-        "PATH": path,
+        "PATH": function.path,
         "PYTHONUNBUFFERED": "1",
         "HOST": _HOST,  # ours and functions-framework's name for the address to listen on
         "PORT": str(port),
@@ -69,14 +67,9 @@ def launch_of(function: Function, workload: Workload, *, port: int, kubeconfig: 
     }
     if workload.service_account:
         env |= {"KUBECONFIG": str(kubeconfig), "WARMFRONT_NAMESPACE": workload.namespace}
-    words = [string.Template(word).safe_substitute(env) for word in function.command]
-    program = shutil.which(words[0], path=path) or shutil.which(str(function.folder / words[0]))
-    if program is None:
-        raise SetupError(
-            f"{function.folder / 'Procfile'} starts {words[0]!r}, which is not on PATH; "
-            f"add what provides it to requirements.txt and run `warmfront build {function.folder.name}`"
-        )
-    return Launch(command=(program, *words[1:]), folder=function.folder, env=env, port=port)
+    program, *words = function.command
+    command = (program, *(string.Template(word).safe_substitute(env) for word in words))
+    return Launch(command=command, folder=function.folder, env=env, port=port)
 
 
 def free_port(taken: frozenset[int] | set[int]) -> int:

@@ -164,6 +164,8 @@ class LiveRevision:
     def _apply(self, scale: Scale) -> None:
         if self.fleet.fault is not None:
             self.fleet.check()  # what was missing may have been built meanwhile
+        if scale.initialised and not scale.replicas:
+            self.fleet.forgive()
         self.fleet.resize(scale.replicas)
         ports = tuple(replica.port for replica in self.fleet.ready)
         self._publisher.publish(Standing.of(scale, ports, self.fleet.fault))

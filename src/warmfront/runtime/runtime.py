@@ -44,7 +44,8 @@ class RuntimeSettings:
     """Where the embedded Knative lives. Port 0: any free one.
 
     `root` holds the function folders, `state` everything that is kept. `drain_s` is how long `stop` waits for requests
-    in progress, `max_grace_s` bounds a replica's own grace period. `network` is a file of added latencies.
+    in progress, `max_grace_s` bounds a replica's own grace period, `max_replicas` the replicas of one revision: a
+    machine is no cluster. `network` is a file of added latencies.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class RuntimeSettings:
     api_port: int
     drain_s: float = 5.0
     max_grace_s: float = 10.0
+    max_replicas: int = 32
     network: Path | None = None
 
 
@@ -156,6 +158,7 @@ class Runtime:
             logs=settings.state / "logs",
             kubeconfig=self.kubeconfig.resolve(),
             max_grace_s=settings.max_grace_s,
+            max_replicas=settings.max_replicas,
             on_line=self._on_line,
             on_record=self._records.append,
         )

@@ -45,6 +45,12 @@ class LoadMeter:
         return report
 
 
+def _after(due_at: float, period_s: float, now: float) -> float:
+    """The next time in a rhythm; times that were missed are skipped, or two reports would land in one second."""
+    following = due_at + period_s
+    return following if following > now else now + period_s
+
+
 class Scaler:
     """Tells `apply` how many replicas there are to be, whenever that may have changed.
 
@@ -125,9 +131,9 @@ class Scaler:
             now, concurrency=max(report.concurrency - early, 0.0), rps=float(report.requests - early)
         )
         if poked or now >= self._next_decision_at:
-            self._next_decision_at += TICK_S
+            self._next_decision_at = _after(self._next_decision_at, TICK_S, now)
             self._decide(now)
-        self._next_report_at += REPORT_S
+        self._next_report_at = _after(self._next_report_at, REPORT_S, now)
         self._timer = self._loop.call_at(self._next_report_at, self._tick)
 
     def _decide(self, now: float) -> None:

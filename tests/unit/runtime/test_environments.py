@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import os
 import sys
 from pathlib import Path
 
@@ -78,13 +79,23 @@ def test_met_requirements_need_no_environment(tmp_path):
     wanted = f"# comment\nclick>=1,<={version}  # why\nnot-here; sys_platform == 'nowhere'\n"
     folder = function(tmp_path, "echo", requirements=wanted)
     found = Environments(root=tmp_path, state=tmp_path / "state").resolve("dev.local/echo:v1")
-    assert (found.folder, found.programs) == (folder, Path(sys.executable).parent)
+    assert found.folder == folder
+    assert found.command == (str(Path(sys.executable).with_name("python")), "main.py")
+    assert found.path.split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
 @pytest.mark.parametrize("line", ["no-such-package-at-all", "click>=9999", "click @ file:///x", "-r other.txt"])
 def test_what_is_absent_out_of_range_or_unreadable_is_unmet(line):
     """Only what can be checked and holds counts as met."""
     assert list(unmet(["click", line])) == [line]
+
+
+def test_a_program_that_is_nowhere_is_a_clear_error(tmp_path):
+    """The message names the program, the Procfile and the build command."""
+    folder = function(tmp_path, "echo", procfile="web: no-such-program")
+    with pytest.raises(SetupError, match=r"no-such-program.*warmfront build echo") as caught:
+        Environments(root=tmp_path, state=tmp_path / "state").resolve("echo")
+    assert str(folder / "Procfile") in str(caught.value)
 
 
 def test_extras_are_checked_as_well():
@@ -130,7 +141,7 @@ def test_build_makes_one_environment_per_requirements_and_keeps_it(tmp_path, mon
 
     assert place is not None
     assert place.parent == tmp_path / "state" / "environments"
-    assert environments.resolve("dev.local/echo:v1").programs == place / "bin"
+    assert environments.resolve("dev.local/echo:v1").command[0] == str(place / "bin" / "python")
     assert list(place.glob("lib/*/site-packages/__pycache__/tinydep*.pyc"))
     assert any("tinydep-1.5" in line for line in said)
     assert asyncio.run(environments.build("twin", said.append)) == place
