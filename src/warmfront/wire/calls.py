@@ -6,16 +6,15 @@ What may live here: small records and the sink's contract. What must not: connec
 import ssl
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from warmfront.errors import InvalidRequest, Overloaded, UpstreamFailed, UpstreamTimeout, WarmfrontError
 from warmfront.wire.messages import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a connection goes: host, port, and TLS when a context is given."""
+class Origin(NamedTuple):
+    """Where a connection goes: host, port, and TLS when a context is given. A tuple: every call looks its lane up."""
 
     host: str
     port: int

@@ -34,10 +34,9 @@ class ServerExchange(Exchange):
 
     __slots__ = ("_chunked", "_connection", "_http11", "_keep", "_left", "_pending")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  one is made per request
         self,
         connection: "Connection",
-        *,
         method: str,
         path: str,
         query: str,
@@ -47,7 +46,7 @@ class ServerExchange(Exchange):
         http11: bool,
         keep: bool,
     ) -> None:
-        super().__init__(method=method, path=path, query=query, headers=headers, body=body, received_at=received_at)
+        Exchange.__init__(self, method, path, query, headers, body, received_at)
         self._connection = connection
         self._http11 = http11
         self._keep = keep

@@ -8,7 +8,7 @@ from warmfront.wire.messages import HOP_BY_HOP, Headers, reason_phrase
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
-_FRAMING = HOP_BY_HOP | {b"content-length"}
+FRAMING = HOP_BY_HOP | {b"content-length"}
 _status_lines: dict[int, bytes] = {}
 
 
@@ -28,14 +28,14 @@ def without_framing(headers: Headers) -> tuple[Headers, int | None, bool]:
     the length that the others declared, and whether they asked to close the connection.
     """
     for item in headers:
-        if item[0] in _FRAMING:
+        if item[0] in FRAMING:
             break
     else:
         return headers, None, False
     fields, length, close = [], None, False
     for item in headers:
         name = item[0]
-        if name not in _FRAMING:
+        if name not in FRAMING:
             fields.append(item)
         elif name == b"content-length":
             length = int(item[1])

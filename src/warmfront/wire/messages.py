@@ -11,7 +11,18 @@ from http import HTTPStatus
 
 from warmfront.cloudevents import Headers
 
-__all__ = ["HOP_BY_HOP", "Exchange", "Headers", "Response", "first", "forwardable", "reason_phrase", "returnable"]
+__all__ = [
+    "HOP_BY_HOP",
+    "NOT_FORWARDED",
+    "Exchange",
+    "Headers",
+    "Response",
+    "first",
+    "forwardable",
+    "parted",
+    "reason_phrase",
+    "returnable",
+]
 
 # RFC 9110 section 7.6.1 and its ancestors: meant for one connection only.
 HOP_BY_HOP = frozenset(
@@ -30,7 +41,7 @@ HOP_BY_HOP = frozenset(
 # The usual values of Connection, which name no other field.
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close"})
 # The pool writes its own framing and host; the server has already honoured `expect`.
-_NOT_FORWARDED = HOP_BY_HOP | {b"content-length", b"host", b"expect"}
+NOT_FORWARDED = HOP_BY_HOP | {b"content-length", b"host", b"expect"}
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -48,32 +59,38 @@ def first(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
-def forwardable(headers: Headers) -> Headers:
-    """What of a request may go to the next hop: all but hop-by-hop fields, those that Connection names,
-    Content-Length, Host and Expect. The input stays as it is.
-    """
-    return _without(headers, _NOT_FORWARDED)
-
-
 def returnable(headers: Headers) -> Headers:
     """What of an upstream's reply may go back to the client: as `forwardable`, but Content-Length stays, so that a
     reply of known length is passed on with that framing.
     """
-    return _without(headers, HOP_BY_HOP)
+    return parted(headers, HOP_BY_HOP)[0]
 
 
-def _without(headers: Headers, unwanted: frozenset[bytes]) -> Headers:
-    kept, also = [], None
+def forwardable(headers: Headers) -> Headers:
+    """What of a request may go to the next hop: all but hop-by-hop fields, those that Connection names,
+    Content-Length, Host and Expect. The input stays as it is.
+    """
+    return parted(headers, NOT_FORWARDED)[0]
+
+
+def parted(headers: Headers, held: frozenset[bytes]) -> tuple[Headers, Headers]:
+    """The fields to pass on and those that are `held` back, each in order; what Connection names is in neither.
+
+    `held` contains HOP_BY_HOP.
+    """
+    kept, back, named = [], [], False
     for item in headers:
-        name = item[0]
-        if name not in unwanted:
+        if item[0] not in held:
             kept.append(item)
-        elif name == b"connection" and item[1] not in _PLAIN_CONNECTION:
-            also = (also or b"") + b"," + item[1]
-    if also is not None:
-        named = {token.strip().lower() for token in also.split(b",")}
-        kept = [item for item in kept if item[0] not in named]
-    return kept
+        else:
+            back.append(item)
+            if item[0] == b"connection" and item[1] not in _PLAIN_CONNECTION:
+                named = True
+    if named:
+        tokens = b",".join(value for name, value in back if name == b"connection").split(b",")
+        names = {token.strip().lower() for token in tokens}
+        kept = [item for item in kept if item[0] not in names]
+    return kept, back
 
 
 class Exchange(ABC):
@@ -101,8 +118,8 @@ class Exchange(ABC):
         "responded",
     )
 
-    def __init__(
-        self, *, method: str, path: str, query: str, headers: Headers, body: bytes, received_at: float
+    def __init__(  # noqa: PLR0917  the order of a request on the wire
+        self, method: str, path: str, query: str, headers: Headers, body: bytes, received_at: float
     ) -> None:
         self.method = method
         self.path = path

@@ -10,15 +10,16 @@ from collections import deque
 
 from warmfront.errors import UpstreamFailed
 from warmfront.wire.calls import Failure, FailureKind, Origin, Sink
-from warmfront.wire.deadlines import NEVER, Deadlines
-from warmfront.wire.framing import head, without_framing
-from warmfront.wire.messages import Headers, Response
+from warmfront.wire.deadlines import Deadlines
+from warmfront.wire.framing import FRAMING, head, without_framing
+from warmfront.wire.messages import Headers, Response, first
 from warmfront.wire.upstream import Upstream
 
 __all__ = ["Call", "Failure", "FailureKind", "Origin", "Pool", "Sink"]
 
 # RFC 9110 section 9.2.2: a second execution changes nothing
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_FRAMING_OR_HOST = FRAMING | {b"host"}
 # a request without body needs no Content-Length where a body has no meaning
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
@@ -41,7 +42,9 @@ class Call:
         "upstream",
     )
 
-    def __init__(self, lane: "Lane", *, method: str, head: bytes, body: bytes, sink: Sink, deadline: float) -> None:
+    def __init__(  # noqa: PLR0917  one is made per request
+        self, lane: "Lane", method: str, head: bytes, body: bytes, sink: Sink, deadline: float
+    ) -> None:
         self.lane = lane
         self.method = method
         self.head = head
@@ -293,17 +296,17 @@ class Pool:
             lane = self._lane(origin)
         if " " in target or target[:1] not in ("/", "*"):
             raise ValueError(f"request target is {target!r}; it must begin with / and be percent-encoded")
-        fields, _, _ = without_framing(headers)
         framing = lane.host
-        for item in fields:
-            if item[0] == b"host":
-                framing = b""
+        for item in headers:
+            if item[0] in _FRAMING_OR_HOST:
+                headers, _, _ = without_framing(headers)
+                if first(headers, b"host") is not None:
+                    framing = b""
                 break
         if body or method not in _BODILESS:
             framing += b"content-length: %d\r\n" % len(body)
-        text = head(f"{method} {target} HTTP/1.1\r\n".encode("latin-1"), fields, framing)
-        deadline = time.monotonic() + timeout_s if timeout_s != NEVER else NEVER
-        call = Call(lane, method=method, head=text, body=body, sink=sink, deadline=deadline)
+        text = head(f"{method} {target} HTTP/1.1\r\n".encode("latin-1"), headers, framing)
+        call = Call(lane, method, text, body, sink, time.monotonic() + timeout_s)
         lane.place(call)
         return call
 

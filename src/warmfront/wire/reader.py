@@ -167,14 +167,7 @@ class RequestReader:
         if "#" in target:
             raise InvalidRequest("request target with a fragment; leave out # and what follows")
         path, _, query = target.partition("?")
-        exchange = self._make(
-            method=self._method.decode("ascii"),
-            path=path,
-            query=query,
-            headers=headers,
-            body=b"".join(parts) if len(parts) != 1 else bytes(parts[0]),
-            received_at=time.monotonic(),
-            http11=self._http11,
-            keep=keep,
-        )
+        body = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+        method = self._method.decode("ascii")
+        exchange = self._make(method, path, query, headers, body, time.monotonic(), self._http11, keep)
         self.complete.append(exchange)
