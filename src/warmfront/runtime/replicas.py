@@ -7,17 +7,18 @@ with it.
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import cast
 
-from warmfront.errors import UpstreamFailed, UpstreamTimeout
+from warmfront.errors import WarmfrontError
 from warmfront.runtime.environments import Function
 from warmfront.runtime.orphans import Ledger, kill_group
 from warmfront.runtime.workload import Probe, Workload
@@ -27,6 +28,7 @@ PROBE_EVERY_S = 0.02
 PROBE_SLOWER_S = 0.05  # after the first second of a start
 _LAST_WORDS_S = 0.5  # for output still in the pipes; a process that left the group may hold them open
 _HOST = "127.0.0.1"
+_log = logging.getLogger(__name__)
 
 
 class State(Enum):
@@ -125,15 +127,14 @@ class Replica:
 
     def start(self) -> None:
         """Spawn the process; returns at once. A program that cannot be run counts as one that ended."""
-        loop = asyncio.get_running_loop()
-        self.requested_at = loop.time()
-        self._task = loop.create_task(self._run())
+        self.requested_at = asyncio.get_running_loop().time()
+        self._task = _watched(self._run())
 
     def unready(self) -> None:
         """It refused a connection: not ready until its probe succeeds again."""
         if self.state is State.READY:
             self.state = State.STARTING
-            self._probing = asyncio.get_running_loop().create_task(self._until_ready())
+            self._probing = _watched(self._until_ready())
 
     async def stop(self, grace_s: float) -> None:
         """SIGTERM, after `grace_s` SIGKILL to the whole group; returns when it is gone. May be called again."""
@@ -170,7 +171,7 @@ class Replica:
             self._ledger.add(self.pid)
             if self.state is State.DRAINING:  # asked to stop before there was a process
                 self.signal(signal.SIGTERM)
-            self._probing = loop.create_task(self._until_ready())
+            self._probing = _watched(self._until_ready())
             await protocol.exited.wait()
             self._probing.cancel()
             self.exit_code = transport.get_returncode()
@@ -213,7 +214,7 @@ class Replica:
             reply = await self._pool.fetch(
                 self.origin, "GET", self._probe.path, headers, b"", timeout_s=self._probe.timeout_s
             )
-        except (UpstreamFailed, UpstreamTimeout):
+        except WarmfrontError:
             return False
         return 200 <= reply.status < 400
 
@@ -225,6 +226,18 @@ class Replica:
             return False
         writer.close()
         return True
+
+
+def _watched(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """A task whose unexpected end is logged at once: what nobody watches would seem to be starting for ever."""
+    task = asyncio.get_running_loop().create_task(work)
+    task.add_done_callback(_log_failure)
+    return task
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a replica is no longer watched", exc_info=error)
 
 
 class _Output(asyncio.SubprocessProtocol):
