@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -99,9 +100,12 @@ async def _up(console: "Console", runtime: "Runtime", manifests: Path | None, *,
             console.print(line, markup=False, soft_wrap=True)
         for line in await wait_ready(runtime.store, _READY_S):
             console.print(f"not ready: {line}", style="red", markup=False, soft_wrap=True)
-        console.print(f"ingress   http://NAME.NAMESPACE.localhost:{runtime.addresses.port}", markup=False)
-        console.print(f"broker    {runtime.addresses.broker('default', 'default')}", markup=False)
-        console.print(f"kn        export KUBECONFIG={runtime.kubeconfig}", markup=False)
+        for line in (
+            f"ingress   http://NAME.NAMESPACE.localhost:{runtime.addresses.port}",
+            f"broker    {runtime.addresses.broker('default', 'default')}",
+            f"kn        export KUBECONFIG={shlex.quote(str(runtime.kubeconfig))}",
+        ):
+            console.print(line, markup=False, soft_wrap=True)  # to be copied: never cut
         if watch:
             seen = SourceWatch(
                 runtime.store,
