@@ -238,6 +238,28 @@ def test_a_variant_that_cannot_be_read_says_why() -> None:
     play(story)
 
 
+def test_a_mistake_in_whoever_listens_is_told_and_not_the_end(caplog) -> None:
+    """An exception on the way to the selector is logged with its traceback; the observation comes again."""
+
+    async def story(world: World) -> None:
+        assert world.catalogue is not None
+        taken, failures = world.seen.append, iter([ZeroDivisionError("a mistake")])
+
+        def emit(observation: Observation) -> None:
+            for failure in failures:
+                raise failure
+            taken(observation)
+
+        world.catalogue._emit = emit
+        world.variant()
+        await world.until(lambda: bool(world.seen) and world.last.available)
+        await world.until(lambda: set(world.catalogue.describe().values()) == {"watching"})
+
+    play(story)
+    (record,) = [record for record in caplog.records if "a mistake" in record.getMessage()]
+    assert record.exc_info
+
+
 def test_a_missing_permission_is_reported() -> None:
     """With a wrong token the catalogue says so for each kind, and what follows from it."""
 

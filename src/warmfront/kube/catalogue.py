@@ -100,8 +100,10 @@ class Catalogue:
             except Unauthorized as error:
                 self._fault(resource, f"no permission ({error}); inferred from own traffic")
                 await asyncio.sleep(_FORBIDDEN_RETRY_S)
-            except WarmfrontError as error:
-                self._fault(resource, f"connection lost ({error}); last known state is used")
+            except Exception as error:  # noqa: BLE001 - a selector that went blind must say so, and look again
+                known = isinstance(error, WarmfrontError)
+                what = f"connection lost ({error})" if known else f"a mistake in this program ({error!r})"
+                self._fault(resource, f"{what}; last known state is used", error=None if known else error)
                 await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                 failures += 1
 
@@ -133,9 +135,9 @@ class Catalogue:
         for name in sorted(changed):
             self._refresh(name)
 
-    def _fault(self, resource: Resource, what: str) -> None:
+    def _fault(self, resource: Resource, what: str, error: Exception | None = None) -> None:
         if self._faults.get(resource.plural) != what:
-            _log.warning("catalogue of %s: %s", resource.plural, what)
+            _log.warning("catalogue of %s: %s", resource.plural, what, exc_info=error)
         self._faults[resource.plural] = what
 
     def _refresh(self, name: str) -> None:
@@ -143,9 +145,10 @@ class Catalogue:
         service = self._services.get(name) or self._service_of(name)
         if service is None:
             if name in self._emitted:
-                gone = self._emitted.pop(name)
+                gone = self._emitted[name]
                 self._starting.pop(gone.variant.revision, None)
                 self._emit(Observation(variant=gone.variant, gone=True))
+                del self._emitted[name]
             return
         name = service["metadata"]["name"]
         try:
@@ -156,8 +159,8 @@ class Catalogue:
         if before != observation:
             if before and before.variant.revision != observation.variant.revision:
                 self._starting.pop(before.variant.revision, None)
-            self._emitted[name] = observation
             self._emit(observation)
+            self._emitted[name] = observation  # only now: what was not taken is told again
 
     def _service_of(self, revision: str) -> Object | None:
         for service in self._services.values():
