@@ -7,9 +7,9 @@ other way round). What must not: reading bodies.
 from typing import NamedTuple
 
 from warmfront.cloudevents import CloudEvent, Headers, encode
-from warmfront.domain import Variant
+from warmfront.domain import Request, Variant
 from warmfront.gateway.objective import HEADERS as OBJECTIVE_HEADERS
-from warmfront.wire.messages import forwardable
+from warmfront.wire.messages import HOP_BY_HOP, NOT_FORWARDED, parted
 
 CLOUDEVENTS = "cloudevents"
 RAW = "raw"
@@ -25,7 +25,19 @@ _PATHS = {
     "sagemaker": "/invocations",
 }
 _STANDS_IN = {CLOUDEVENTS: RAW, RAW: CLOUDEVENTS}
-_DROPPED = frozenset({*OBJECTIVE_HEADERS, TASK_HEADER})
+_HELD = NOT_FORWARDED | {*OBJECTIVE_HEADERS, TASK_HEADER}
+# what a variant tells the selector, and its client; and what only the selector tells
+_NOTES = frozenset({b"warmfront-first-request", b"warmfront-execution-ms", b"warmfront-label"})
+_OURS = frozenset(
+    {
+        b"warmfront-variant",
+        b"warmfront-cold-start",
+        b"warmfront-predicted-ms",
+        b"warmfront-probability",
+        b"warmfront-decision-id",
+    }
+)
+_HELD_OF_REPLY = HOP_BY_HOP | _NOTES | _OURS | {b"content-length"}
 
 
 def spoken(protocols: tuple[str, ...], variant: Variant) -> str | None:
@@ -40,8 +52,30 @@ def spoken(protocols: tuple[str, ...], variant: Variant) -> str | None:
     return None
 
 
+class Way(NamedTuple):
+    """How a variant is asked: by which protocol, on which path."""
+
+    protocol: str
+    path: str
+
+
+def way(protocols: tuple[str, ...], variant: Variant) -> Way:
+    """The way to `variant`, which must speak one of `protocols` or its stand-in."""
+    protocol = spoken(protocols, variant)
+    assert protocol is not None, f"{variant.name} was to be excluded: it speaks none of {protocols}"
+    return Way(protocol, _PATHS[protocol].format(variant.name))
+
+
+def sorted_out(headers: Headers) -> tuple[Headers, Headers]:
+    """What of a client's headers goes on to a variant, and those of the rest that state an objective."""
+    kept, held = parted(headers, _HELD)
+    return kept, [item for item in held if item[0] in OBJECTIVE_HEADERS]
+
+
 class Message(NamedTuple):
-    """One request as it came, ready to be put to any variant. `event` is set when the client sent one."""
+    """One request, ready to be put to any variant. `headers` are those that go on, see `sorted_out`; `event` is set
+    when the client sent one.
+    """
 
     protocols: tuple[str, ...]
     headers: Headers
@@ -50,19 +84,15 @@ class Message(NamedTuple):
     binary: bool = True
 
 
-def to_variant(message: Message, variant: Variant, request_id: str, source: str) -> tuple[str, Headers, bytes]:
-    """Path, headers and body for `variant`. It must speak one of the message's protocols or its stand-in."""
-    protocol = spoken(message.protocols, variant)
-    assert protocol is not None, f"{variant.name} was to be excluded: it speaks none of {message.protocols}"
-    headers = [item for item in forwardable(message.headers) if item[0] not in _DROPPED]
-    path = _PATHS[protocol].format(variant.name)
-    event = message.event
+def to_variant(message: Message, protocol: str, request: Request, source: str) -> tuple[Headers, bytes]:
+    """Headers and body in `protocol`; the headers are a list of its own, to be added to."""
+    headers, event = message.headers.copy(), message.event
     if event is None:
         if protocol == CLOUDEVENTS:
-            headers += _event_headers(request_id, source, variant.task)
-        return path, headers, message.body
+            headers += _event_headers(request.id, source, request.task)
+        return headers, message.body
     if protocol == CLOUDEVENTS and message.binary:
-        return path, headers, message.body
+        return headers, message.body
     headers = [item for item in headers if item[0] != b"content-type" and item[0][:3] != b"ce-"]
     if protocol == CLOUDEVENTS:
         attributes, _ = encode(event)
@@ -72,7 +102,22 @@ def to_variant(message: Message, variant: Variant, request_id: str, source: str)
         kind = event.datacontenttype or (None if message.binary else "application/json")
         if kind:
             headers.append((b"content-type", kind.encode()))
-    return path, headers, event.data
+    return headers, event.data
+
+
+def from_variant(headers: Headers) -> tuple[Headers, int | None, Headers]:
+    """What of a variant's reply goes on to the client, without Content-Length; the length that it declares; and its
+    notes to the selector, which go on too.
+    """
+    kept, held = parted(headers, _HELD_OF_REPLY)
+    length = None
+    notes: Headers = []
+    for item in held:
+        if item[0] == b"content-length":
+            length = int(item[1])
+        elif item[0] in _NOTES:
+            notes.append(item)
+    return kept + notes if notes else kept, length, notes
 
 
 def _event_headers(request_id: str, source: str, task: str) -> Headers:

@@ -7,6 +7,7 @@ An execution whose client leaves goes on: its answer is kept for the redelivery 
 """
 
 import hashlib
+import logging
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -23,10 +24,11 @@ from warmfront.errors import (
     WarmfrontError,
 )
 from warmfront.gateway import feedback, objective, problems
-from warmfront.gateway.dialects import CLOUDEVENTS, Message
+from warmfront.gateway.dialects import CLOUDEVENTS, Message, sorted_out
 from warmfront.gateway.duplicates import Duplicates, Key
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
+from warmfront.gateway.objective import Objective
 from warmfront.gateway.plane import Plane
 from warmfront.wire.messages import Exchange
 
@@ -35,6 +37,9 @@ RESPONSE = "dev.warmfront.inference.response"
 REJECTED = "dev.warmfront.inference.rejected"
 FEEDBACK = "dev.warmfront.feedback"
 
+_log = logging.getLogger(__name__)
+
+_PROTOCOLS = (CLOUDEVENTS,)
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -98,21 +103,23 @@ class Events:
         if self.duplicates.join(key, waiter):
             plane.measures.duplicates.child("joined").value += 1
             return
-        asked = objective.from_extensions(event.extensions, self._intake.defaults(event.subject))
-        asked = objective.from_headers(exchange.headers, asked)
-        flight = self.duplicates.begin(key, waiter, exchange.received_at)
-        reply = EventReply(self, event, key)
-        message = Message(
-            protocols=(CLOUDEVENTS,),
-            headers=exchange.headers,
-            body=exchange.body,
-            event=event,
-            binary=mode is Mode.BINARY,
-        )
-        request = self._intake.request(
-            event.subject, len(event.data), asked, message.protocols, arrival_at=flight.first_at
-        )
-        passage = Passage(plane, request, message, reply)
+        headers, stated = sorted_out(exchange.headers)
+        asked = objective.from_extensions(event.extensions, self._intake.defaults(event.subject).objective)
+        asked = objective.from_headers(stated, asked)
+        message = Message(_PROTOCOLS, headers, exchange.body, event, binary=mode is Mode.BINARY)
+        first_at = self.duplicates.begin(key, waiter, exchange.received_at).first_at
+        try:
+            self._begin(message, event, asked, first_at, EventReply(self, event, key))
+        except Exception:  # noqa: BLE001 - the flight is open: whatever breaks, everyone who joined it gets an answer
+            _log.exception("an event failed inside", extra={"fields": {"id": event.id, "source": event.source}})
+            self.finish(key, problems.internal())
+
+    def _begin(
+        self, message: Message, event: CloudEvent, asked: Objective, first_at: float, reply: "EventReply"
+    ) -> None:
+        assert event.subject is not None
+        request = self._intake.request(event.subject, len(event.data), asked, _PROTOCOLS, arrival_at=first_at)
+        passage = Passage(self.plane, request, message, reply)
         try:
             passage.begin()
         except WarmfrontError as error:
@@ -123,7 +130,11 @@ class Events:
         now = self.plane.clock()
         if isinstance(answer, CloudEvent):
             for waiter in self.duplicates.end(key, answer, len(answer.data), now):
-                _answer(waiter, answer)
+                try:
+                    _answer(waiter, answer)
+                except Exception:  # noqa: BLE001 - the others are still to be answered
+                    _log.exception("a reply event could not be sent", extra={"fields": {"id": answer.id}})
+                    waiter.exchange.abort()
             return
         self.plane.measures.refused.child(answer.slug).value += 1
         # a Broker would retry 404: the task may be unknown for long
@@ -185,10 +196,13 @@ class EventReply:
 
     def fail(self, passage: Passage, error: WarmfrontError) -> None:
         """A rejection that was asked for is an event; everything else an error status."""
+        answer: CloudEvent | WarmfrontError = error
         if isinstance(error, ObjectiveUnmet):
-            self._events.finish(self._key, self._rejected(passage, error))
-        else:
-            self._events.finish(self._key, error)
+            try:
+                answer = self._rejected(passage, error)
+            except Exception:  # noqa: BLE001 - the event's flight must end, whatever is broken here
+                _log.exception("a rejection could not be made")
+        self._events.finish(self._key, answer)
 
     def _response(self, passage: Passage, headers: Headers, body: bytes) -> CloudEvent:
         chosen = passage.chosen

@@ -14,50 +14,26 @@ Every decision that was started ends in exactly one Outcome.
 
 import logging
 from dataclasses import replace
-from typing import Protocol
 
 from warmfront.cloudevents import Headers
 from warmfront.domain import Candidate, Decision, Outcome, Reason, Request, Status, Warmth
 from warmfront.errors import NotFound, NoVariant, ObjectiveUnmet, UnknownTask, UpstreamFailed, WarmfrontError
-from warmfront.gateway.dialects import Message, to_variant
+from warmfront.gateway import problems
+from warmfront.gateway.dialects import Message, from_variant, to_variant
 from warmfront.gateway.plane import Plane
 from warmfront.gateway.refusals import all_failed, undecided
+from warmfront.gateway.reply import Reply
 from warmfront.gateway.rows import request_row
+from warmfront.gateway.targets import Target
 from warmfront.wire.pool import Call, Failure, FailureKind
 
 _log = logging.getLogger(__name__)
 
 _MAX_TRIES = 2
 _DRAIN_LIMIT = 65_536  # an error reply up to this size is read to its end, which saves the connection
-_OK = Status.OK
 
-
-class Reply(Protocol):
-    """The client's side of a passage: what happens with the reply of the variant, or with the lack of one."""
-
-    def whole(self, passage: "Passage", status: int, headers: Headers, body: bytes) -> None:
-        """The reply came in one piece."""
-        ...
-
-    def begin(self, passage: "Passage", status: int, headers: Headers) -> None:
-        """The reply begins; pieces follow. Raises WarmfrontError to refuse it."""
-        ...
-
-    def piece(self, passage: "Passage", data: bytes) -> None:
-        """A piece of the body. Raises WarmfrontError to refuse it."""
-        ...
-
-    def end(self, passage: "Passage") -> None:
-        """The body is complete."""
-        ...
-
-    def cut(self, passage: "Passage", error: WarmfrontError) -> None:
-        """The variant broke off after `begin`."""
-        ...
-
-    def fail(self, passage: "Passage", error: WarmfrontError) -> None:
-        """There will be no reply from a variant, and nothing was sent to the client."""
-        ...
+# an Enum's members are looked up by a Python function
+_OK, _CHOSEN, _WARM = Status.OK, Reason.CHOSEN, Warmth.WARM
 
 
 class Passage:
@@ -65,9 +41,12 @@ class Passage:
 
     __slots__ = (
         "_body", "_call", "_done", "_execution_s", "_failed_status", "_failures", "_head_at", "_headers", "_length",
-        "_measures", "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming",
-        "_tries", "_waiting", "cold", "decide_s", "decision", "label", "latency_s", "noted", "request",
+        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming", "_tries",
+        "_waiting", "chosen", "cold", "decide_s", "decision", "label", "latency_s", "request", "target",
     )  # fmt: skip
+
+    chosen: Candidate  # the candidate that was asked last, and where it is: set by the first attempt
+    target: Target
 
     def __init__(self, plane: Plane, request: Request, message: Message, reply: Reply) -> None:
         self._plane = plane
@@ -80,7 +59,6 @@ class Passage:
         self.decide_s = 0.0
         self.latency_s = 0.0
         self.label: str | None = None
-        self.noted = False
         self._call: Call | None = None
         self._tries = 0
         self._failures: tuple[str, ...] = ()
@@ -88,13 +66,6 @@ class Passage:
         self._execution_s: float | None = None
         self._waiting = False
         self._done = False
-
-    @property
-    def chosen(self) -> Candidate:
-        """The candidate that was asked last."""
-        assert self.decision is not None
-        assert self.decision.chosen is not None
-        return self.decision.chosen
 
     @property
     def upstream_s(self) -> float:
@@ -107,6 +78,7 @@ class Passage:
         try:
             self._attempt()
         except BaseException:
+            self._abandon()
             self._leave()
             raise
 
@@ -132,36 +104,41 @@ class Passage:
     # -- the way out ------------------------------------------------------------------------------------------------
 
     def _attempt(self) -> None:
-        plane = self._plane
+        plane, request = self._plane, self.request
         now = plane.clock()
-        decision = self.decision = plane.selector.decide(self.request, now)
+        decision = self.decision = plane.selector.decide(request, now)
         sent_at = plane.clock()
         self.decide_s = sent_at - now
         plane.measures.decide.observe(self.decide_s)
         chosen = decision.chosen
         if chosen is None:
             raise self._refused(decision, sent_at)
-        variant = chosen.variant
-        origin = plane.origins.get(variant.name)
-        if origin is None:
-            raise NoVariant(f"{variant.name} has left the catalogue; try again", retry_after_s=1.0)
-        measures = self._measures = plane.measures.route(variant.task, variant.name)
+        target = plane.targets.get(chosen.variant.name)
+        if target is None:
+            raise NoVariant(f"{chosen.variant.name} has left the catalogue; try again", retry_after_s=1.0)
         reason = decision.reason
-        (measures.chosen if reason is Reason.CHOSEN else measures.decided(reason)).value += 1
-        self.cold = chosen.warmth is not Warmth.WARM
+        (target.measures.chosen if reason is _CHOSEN else target.measures.decided(reason)).value += 1
+        self.cold = chosen.warmth is not _WARM
         if self.cold and not self._waiting:
             plane.admission.begin_wait(chosen.wait_s)
             self._waiting = True
+        self.chosen = chosen
+        self.target = target
         self._sent_at = self._head_at = sent_at
         self._failed_status = 0
         self._execution_s = None
         self._streaming = False
         self._tries += 1
-        path, headers, body = to_variant(self._message, variant, self.request.id, plane.settings.source)
-        if self.request.deadline_at is not None:
-            left_ms = max(1, int((self.request.deadline_at - sent_at) * 1000))
-            headers.append((b"warmfront-deadline-ms", b"%d" % left_ms))
-        self._call = plane.pool.send(origin, "POST", path, headers, body, self, timeout_s=self._time_left(sent_at))
+        message = self._message
+        protocol, path = target.way(message.protocols)
+        headers, body = to_variant(message, protocol, request, plane.source)
+        deadline_at = request.deadline_at
+        if deadline_at is not None:
+            left_ms = int((deadline_at - sent_at) * 1000)
+            headers.append((b"warmfront-deadline-ms", b"%d" % (max(1, left_ms))))
+        self._call = plane.pool.send(
+            target.origin, "POST", path, headers, body, self, timeout_s=self._time_left(sent_at)
+        )
         plane.selector.started(decision, sent_at)
         if reason is Reason.DEGRADED:
             plane.seldom_log("objective cannot be met, degraded", decision, now)
@@ -176,7 +153,8 @@ class Passage:
         return undecided(decision, self._mute)
 
     def _time_left(self, now: float) -> float:
-        return max(0.001, self.request.arrival_at + self._plane.settings.timeout_s - now)
+        left_s = self.request.arrival_at + self._plane.timeout_s - now
+        return max(0.001, left_s)
 
     # -- the way back: the sink of the pool --------------------------------------------------------------------------
 
@@ -188,18 +166,14 @@ class Passage:
         if self._waiting:
             self._waiting = False
             self._plane.admission.end_wait()
-        length = None
-        for name, value in headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name[:10] == b"warmfront-":
-                self.noted = True
-                self._take_note(name, value)
+        kept, length, notes = from_variant(headers)
+        for note in notes:
+            self._take_note(*note)
         if status >= 500 or status == 429:
-            self._refused_by_variant(status, headers, length)
+            self._refused_by_variant(status, kept, length)
             return
         self._status = status
-        self._headers = headers
+        self._headers = kept
         self._length = length
         self._body = b""
         if length is None:
@@ -232,16 +206,13 @@ class Passage:
         request = self.request
         self.latency_s = now - request.arrival_at
         self._leave()
-        if self._streaming:
-            self._reply.end(self)
-        else:
-            self._reply.whole(self, self._status, self._headers, self._body)
-        late = request.deadline_at is not None and now > request.deadline_at
-        status = Status.LATE if late else _OK
+        delivered = self._deliver()
+        deadline_at = request.deadline_at
+        status = _OK if deadline_at is None or now <= deadline_at else Status.LATE
         if self._status >= 400:  # a variant that turns an input down has not shown how long it takes to answer one
             status = Status.REJECTED
         self._outcome(status, censored=False, now=now)
-        self._conclude(status)
+        self._conclude(status if delivered else Status.FAILED)
 
     def on_failure(self, failure: Failure) -> None:
         """The call broke: refused, reset, timed out or not HTTP."""
@@ -253,9 +224,24 @@ class Passage:
             return
         self._again(failure.message, timed_out=failure.kind is FailureKind.TIMEOUT)
 
+    def _deliver(self) -> bool:
+        """Let the client have the complete reply; False when something here is broken, which it is told."""
+        try:
+            if self._streaming:
+                self._reply.end(self)
+            else:
+                self._reply.whole(self, self._status, self._headers, self._body)
+        except Exception:  # noqa: BLE001 - nobody above this callback would answer the client
+            _log.exception("a reply could not be passed on")
+            (self._reply.cut if self._streaming else self._reply.fail)(self, problems.internal())
+            return False
+        return True
+
     def _stream(self) -> bool:
         """Hand the head to the client; False when it refused the reply, which ends the passage."""
         self._streaming = True
+        if self._length is not None:
+            self._headers.append((b"content-length", b"%d" % self._length))
         try:
             self._reply.begin(self, self._status, self._headers)
         except WarmfrontError as error:
@@ -309,10 +295,14 @@ class Passage:
         before = self.decision
         try:
             self._attempt()
-        except WarmfrontError as error:
+        except Exception as error:  # noqa: BLE001 - nobody above this callback would answer the client
             if isinstance(error, ObjectiveUnmet | NoVariant | UnknownTask):
                 error = all_failed(self._failures, retry_after_s=self._retry_after_s, timed_out=timed_out)
+            elif not isinstance(error, WarmfrontError):
+                _log.exception("a second attempt failed inside")
+                error = problems.internal()
             self.decision = before
+            self._abandon()
             self._leave()
             self._conclude(Status.FAILED)
             self._reply.fail(self, error)
@@ -362,7 +352,7 @@ class Passage:
             plane.selector.observe(outcome, now)
         except NotFound:  # the variant left the catalogue meanwhile, or too many requests came since
             _log.debug("outcome of a forgotten decision: %s", decision.id)
-        measures = self._measures
+        measures = self.target.measures
         measures.upstream.observe(upstream_s)
         if self.cold:
             measures.cold.value += 1
@@ -373,7 +363,7 @@ class Passage:
         assert decision is not None
         chosen = decision.chosen
         if chosen is not None:
-            measures = self._measures
+            measures = self.target.measures
             (measures.ok if status is _OK else measures.ended(status)).value += 1
             measures.latency.observe(self.latency_s)
         else:
@@ -394,5 +384,5 @@ class Passage:
                     run_started_at=plane.started_at,
                 )
             )
-        if plane.settings.access_log:
+        if plane.log_every:
             plane.access(decision, status, self.latency_s, self._message.headers)

@@ -16,7 +16,7 @@ from warmfront.domain import Observation, Request
 from warmfront.errors import InvalidRequest, MethodNotAllowed, Unauthorized, UnknownTask, WarmfrontError
 from warmfront.gateway import introspection, problems, routes
 from warmfront.gateway.admission import Admission
-from warmfront.gateway.dialects import OPEN_INFERENCE, TASK_HEADER, Message
+from warmfront.gateway.dialects import OPEN_INFERENCE, TASK_HEADER, Message, sorted_out
 from warmfront.gateway.events import Events
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
@@ -26,11 +26,12 @@ from warmfront.gateway.plane import Memory, Plane, Selector
 from warmfront.gateway.replies import DirectReply
 from warmfront.gateway.routes import Action, Route
 from warmfront.gateway.settings import Settings
+from warmfront.gateway.targets import Target
 from warmfront.gateway.wake import Waker
 from warmfront.protocols import open_inference
 from warmfront.telemetry import metrics
 from warmfront.telemetry.records import RecordFile
-from warmfront.wire.messages import Exchange
+from warmfront.wire.messages import Exchange, Headers
 from warmfront.wire.pool import Origin, Pool
 
 _log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Gateway:
         self.describe: Callable[[], Mapping[str, str]] = lambda: _NO_FEED
         self.draining = False
         self.plane.measures.registry.collect(self._collect)
-        self._actions: dict[Action, Callable[[Exchange, Route, str], None]] = {
+        actions: dict[Action, Callable[[Exchange, Route, str], None]] = {
             Action.EVENT: self._event,
             Action.INFER: self._infer,
             Action.DECIDE: self._decide,
@@ -88,6 +89,7 @@ class Gateway:
             Action.READY: self._ready,
             Action.METRICS: self._metrics,
         }
+        self._actions = {route: actions[route.action] for route in routes.ROUTES}
 
     @property
     def ready(self) -> bool:
@@ -98,11 +100,12 @@ class Gateway:
         """Take what was seen of a variant. One whose address cannot be used is shown and never chosen."""
         plane, variant = self.plane, observation.variant
         if observation.gone:
-            plane.origins.pop(variant.name, None)
+            plane.targets.pop(variant.name, None)
             plane.measures.forget(variant.name)
         elif observation.available:
             try:
-                plane.origins[variant.name] = Origin.parse(variant.url)
+                origin = Origin.parse(variant.url)
+                plane.targets[variant.name] = Target(variant, origin, plane.measures.route(variant.task, variant.name))
             except InvalidRequest as error:
                 observation = Observation(variant=variant, available=False, reason=f"address {error}")
         if not observation.gone:
@@ -117,7 +120,7 @@ class Gateway:
             route, task = routes.match(exchange.method, exchange.path)
             if route.guarded and self.plane.settings.token:
                 self._authorize(exchange)
-            self._actions[route.action](exchange, route, task)
+            self._actions[route](exchange, route, task)
         except WarmfrontError as error:
             self._fail(exchange, error)
         except Exception:  # noqa: BLE001 - whatever breaks inside, this client gets a reply on every front
@@ -125,7 +128,7 @@ class Gateway:
             if exchange.responded:
                 exchange.abort()
             else:
-                self._fail(exchange, WarmfrontError("an error inside the selector; its log has the details"))
+                self._fail(exchange, problems.internal())
 
     def tick(self) -> None:
         """Once a second: act on the plan, write pending rows."""
@@ -162,10 +165,9 @@ class Gateway:
         self.events.receive(exchange)
 
     def _infer(self, exchange: Exchange, route: Route, task: str) -> None:
-        request = self._request(exchange, route, task)
-        message = Message(protocols=route.protocols, headers=exchange.headers, body=exchange.body)
+        request, headers = self._request(exchange, route, task)
         reply = DirectReply(exchange)
-        passage = Passage(self.plane, request, message, reply)
+        passage = Passage(self.plane, request, Message(route.protocols, headers, exchange.body), reply)
         exchange.on_disconnect = passage.cancel
         try:
             passage.begin()
@@ -173,22 +175,25 @@ class Gateway:
             self.plane.measures.refused.child(error.slug).value += 1
             reply.fail(passage, error)
 
-    def _request(self, exchange: Exchange, route: Route, task: str) -> Request:
+    def _request(self, exchange: Exchange, route: Route, task: str) -> tuple[Request, Headers]:
+        """What is asked for, and the headers that go on to a variant."""
         if not task:
             named = exchange.header(TASK_HEADER)
             if not named:
                 raise InvalidRequest("Warmfront-Task is absent; on this path it names the task")
             task = named.decode("utf-8", "backslashreplace")
-        asked = self.intake.defaults(task)
-        if OPEN_INFERENCE in route.protocols:
-            asked = from_parameters(open_inference.parameters(exchange.body), asked)
-        asked = from_headers(exchange.headers, asked)
-        return self.intake.request(task, len(exchange.body), asked, route.protocols, arrival_at=exchange.received_at)
+        kept, stated = sorted_out(exchange.headers)
+        defaults, protocols, body = self.intake.defaults(task), route.protocols, exchange.body
+        if OPEN_INFERENCE in protocols:
+            asked = from_headers(stated, from_parameters(open_inference.parameters(body), defaults.objective))
+        else:
+            asked = defaults.with_headers(stated)
+        return self.intake.request(task, len(body), asked, protocols, arrival_at=exchange.received_at), kept
 
     # -- looking in --------------------------------------------------------------------------------------------------
 
     def _decide(self, exchange: Exchange, route: Route, task: str) -> None:
-        request = self._request(exchange, route, task)
+        request, _ = self._request(exchange, route, task)
         decision = self.plane.selector.decide(request, self.plane.clock())
         if not decision.alternatives:
             raise self.plane.unknown(task)
@@ -207,7 +212,7 @@ class Gateway:
         if not observations:
             raise self.plane.unknown(task)
         now = plane.clock()
-        request = Request(id=plane.next_id(), task=task, size_bytes=0, arrival_at=now)
+        request = Request(id=plane.next_id(), task=task, size_bytes=introspection.ESTIMATE_BYTES, arrival_at=now)
         return introspection.task(task, observations, plane.selector.decide(request, now))
 
     def _live(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions

@@ -6,6 +6,10 @@ Durations on the wire are milliseconds, as everywhere outside the code.
 from typing import Any
 
 from warmfront.domain import Candidate, Decision, Observation
+from warmfront.gateway.refusals import MUTE
+
+#: The size of input that the estimates of `/tasks` are made for: about a sentence of text.
+ESTIMATE_BYTES = 100
 
 
 def candidate(one: Candidate) -> dict[str, Any]:
@@ -40,7 +44,10 @@ def decision(one: Decision) -> dict[str, Any]:
         "cold": one.cold,
         "deadline_ms": None if budget_s is None else round(budget_s * 1000, 3),
         "min_accuracy": request.min_accuracy,
-        "candidates": [candidate(c) for c in ranked],
+        # nothing was tried yet, so the excluded ones are those that intake left out for their protocols
+        "candidates": [
+            candidate(c) | ({"verdict": MUTE} if c.variant.name in request.excluded else {}) for c in ranked
+        ],
     }
 
 
@@ -62,11 +69,12 @@ def observation(one: Observation) -> dict[str, Any]:
 
 
 def task(name: str, observations: list[Observation], estimate: Decision) -> dict[str, Any]:
-    """One task: its variants as observed, each with its estimate for an empty request without a deadline."""
+    """One task: its variants as observed, each with its estimate for an input of ESTIMATE_BYTES without a deadline."""
     estimates = {c.variant.name: candidate(c) for c in estimate.alternatives}
     return {
         "task": name,
         "policy": estimate.policy,
+        "estimate_bytes": ESTIMATE_BYTES,
         "would_choose": estimate.chosen.variant.name if estimate.chosen else None,
         "variants": [observation(o) | {"estimate": estimates.get(o.variant.name)} for o in observations],
     }

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from warmfront.cloudevents import Headers
@@ -141,17 +140,12 @@ def _title(name: bytes) -> str:
 
 def from_headers(headers: Headers, defaults: Objective = NO_OBJECTIVE) -> Objective:
     """The objective in the Warmfront-* request headers. Raises InvalidRequest with every broken one."""
-    found = [item for item in headers if item[0] in HEADERS]
-    if not found:
-        return defaults
-    return _from_found(tuple(found), defaults)
-
-
-@lru_cache(maxsize=4096)
-def _from_found(found: tuple[tuple[bytes, bytes], ...], defaults: Objective) -> Objective:
-    """Kept, because most callers send the same few objectives: a look-up instead of 4 us of parsing."""
-    texts = [(_title(name), value.decode("utf-8", "backslashreplace").strip(), HEADERS[name]) for name, value in found]
-    return _parse(texts, defaults)
+    found = [
+        (_title(name), value.decode("utf-8", "backslashreplace").strip(), HEADERS[name])
+        for name, value in headers
+        if name in HEADERS
+    ]
+    return _parse(found, defaults) if found else defaults
 
 
 def from_extensions(extensions: Mapping[str, str], defaults: Objective = NO_OBJECTIVE) -> Objective:

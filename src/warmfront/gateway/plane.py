@@ -15,10 +15,11 @@ from warmfront.errors import NoVariant, UnknownTask, WarmfrontError
 from warmfront.gateway.admission import Admission
 from warmfront.gateway.measures import Measures
 from warmfront.gateway.settings import Settings
+from warmfront.gateway.targets import Target
 from warmfront.telemetry.logs import Seldom, trace_id
 from warmfront.telemetry.records import RecordFile
 from warmfront.wire.messages import first
-from warmfront.wire.pool import Origin, Pool
+from warmfront.wire.pool import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +73,8 @@ class Memory:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Plane:
-    """The shared parts. `origins` holds where each variant of the catalogue is reached, and no other address.
+    """The shared parts. `source`, `timeout_s` and `log_every` (every n-th request is logged, 0: none) repeat settings
+    that every request reads. `targets` holds where each variant of the catalogue is reached, and no other address.
     `settled` tells whether the catalogue was read once.
     """
 
@@ -87,11 +89,21 @@ class Plane:
     wall: Callable[[], float]
     started_at: float
     settled: Callable[[], bool] = lambda: True
-    origins: dict[str, Origin] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
     seldom: Seldom = field(default_factory=Seldom)
     answered: int = 0
     _ids: int = 0
     id_prefix: str = ""
+    source: str = field(init=False)
+    timeout_s: float = field(init=False)
+    log_every: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out what is read per request."""
+        self.source = self.settings.source
+        self.timeout_s = self.settings.timeout_s
+        share = self.settings.access_log
+        self.log_every = max(1, round(1 / share)) if share else 0
 
     def unknown(self, task: str) -> WarmfrontError:
         """The error for a task without variants: not known, or not known yet."""
@@ -104,7 +116,7 @@ class Plane:
     def access(self, decision: Decision, status: Status, latency_s: float, headers: Headers) -> None:
         """Log this request if its turn has come: every n-th one, n being one over the setting's share."""
         self.answered += 1
-        if self.answered % max(1, round(1 / self.settings.access_log)):
+        if self.answered % self.log_every:
             return
         chosen = decision.chosen
         facts = {

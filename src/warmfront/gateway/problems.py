@@ -16,6 +16,11 @@ CONTENT_TYPE = b"application/problem+json"
 TYPE_BASE = "https://warmfront.dev/problems/"
 
 
+def internal() -> WarmfrontError:
+    """What a client is told of a mistake in here."""
+    return WarmfrontError("an error inside the selector; its log has the details")
+
+
 def document(error: WarmfrontError, *, status: int | None = None) -> dict[str, Any]:
     """The problem object: type, title, status, detail; `faults` names every broken attribute of an event.
 

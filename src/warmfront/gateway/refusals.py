@@ -11,6 +11,7 @@ from warmfront.errors import (
 )
 
 _NO_VARIANT_RETRY_S = 2.0
+MUTE = "does not speak this protocol"
 
 
 def undecided(decision: Decision, mute: frozenset[str]) -> WarmfrontError:
@@ -20,7 +21,7 @@ def undecided(decision: Decision, mute: frozenset[str]) -> WarmfrontError:
     """
     task = decision.request.task
     verdicts = "; ".join(
-        f"{c.variant.name}: {'does not speak this protocol' if c.variant.name in mute else c.verdict or 'eligible'}"
+        f"{c.variant.name}: {MUTE if c.variant.name in mute else c.verdict or 'eligible'}"
         for c in decision.alternatives
     )
     if decision.reason is Reason.UNMET:

@@ -7,17 +7,10 @@ from warmfront.cloudevents import Headers
 from warmfront.errors import WarmfrontError
 from warmfront.gateway import problems
 from warmfront.gateway.forwarding import Passage
-from warmfront.wire.messages import Exchange, returnable
+from warmfront.wire.messages import Exchange
 
-_OWN = frozenset(
-    {
-        b"warmfront-variant",
-        b"warmfront-cold-start",
-        b"warmfront-predicted-ms",
-        b"warmfront-probability",
-        b"warmfront-decision-id",
-    }
-)
+_WARM = (b"warmfront-cold-start", b"false")
+_COLD = (b"warmfront-cold-start", b"true")
 
 
 def explain(passage: Passage) -> Headers:
@@ -25,8 +18,8 @@ def explain(passage: Passage) -> Headers:
     chosen, decision = passage.chosen, passage.decision
     assert decision is not None
     return [
-        (b"warmfront-variant", chosen.variant.name.encode()),
-        (b"warmfront-cold-start", b"true" if passage.cold else b"false"),
+        passage.target.named,
+        _COLD if passage.cold else _WARM,
         (b"warmfront-predicted-ms", b"%.1f" % (chosen.predicted_s * 1000)),
         (b"warmfront-probability", b"%.4f" % chosen.probability),
         (b"warmfront-decision-id", decision.id.encode()),
@@ -47,14 +40,14 @@ class DirectReply:
 
     def whole(self, passage: Passage, status: int, headers: Headers, body: bytes) -> None:
         """One write."""
-        self._exchange.respond(status, _merged(passage, headers), body)
+        self._exchange.respond(status, headers + explain(passage), body)
 
     def begin(self, passage: Passage, status: int, headers: Headers) -> None:
         """Head first, pieces as they come."""
         exchange = self._exchange
         exchange.on_pause = passage.pause
         exchange.on_resume = passage.resume
-        exchange.start(status, _merged(passage, headers))
+        exchange.start(status, headers + explain(passage))
 
     def piece(self, passage: Passage, data: bytes) -> None:  # noqa: ARG002 - the Reply protocol
         """One piece, unchanged."""
@@ -69,16 +62,11 @@ class DirectReply:
         self._exchange.abort()
 
     def fail(self, passage: Passage, error: WarmfrontError) -> None:
-        """Problem details."""
+        """Problem details, unless something broke after the reply was begun."""
+        if self._exchange.responded:
+            self._exchange.abort()
+            return
         status, headers, body = problems.render(error)
         if passage.decision is not None:
             headers.append((b"warmfront-decision-id", passage.decision.id.encode()))
         self._exchange.respond(status, headers, body)
-
-
-def _merged(passage: Passage, headers: Headers) -> Headers:
-    kept = returnable(headers)
-    if passage.noted:  # only a variant that sends Warmfront-* fields can have sent one of ours
-        kept = [item for item in kept if item[0] not in _OWN]
-    kept += explain(passage)
-    return kept

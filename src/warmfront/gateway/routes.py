@@ -5,6 +5,7 @@ Inference and health are open; everything that shows the selector's inside wants
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import unquote
 
 from warmfront.errors import InvalidRequest, MethodNotAllowed, NotFound
@@ -24,9 +25,9 @@ class Action(Enum):
     METRICS = "metrics"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """One row: paths are `prefix + task + suffix`, or `prefix` alone when `suffix` is None."""
+    """One row, itself and no equal: paths are `prefix + task + suffix`, or `prefix` alone when `suffix` is None."""
 
     method: str
     prefix: str
@@ -64,10 +65,12 @@ _NAMED = tuple(
 )
 
 
+@lru_cache(maxsize=256)
 def match(method: str, path: str) -> tuple[Route, str]:
     """The route of a request and the task in its path (empty when the path names none).
 
-    Raises NotFound for an unknown path, MethodNotAllowed for a known one. HEAD is answered as GET.
+    Raises NotFound for an unknown path, MethodNotAllowed for a known one. HEAD is answered as GET. The last few paths
+    are remembered: callers ask for the same tasks again and again.
     """
     if method == "HEAD":
         method = "GET"

@@ -31,14 +31,14 @@ class Waker:
 
     def _wake(self, start: Start) -> None:
         plane, name = self._plane, start.variant
-        origin = plane.origins.get(name)
-        if origin is None or name in self.under_way:
+        target = plane.targets.get(name)
+        if target is None or name in self.under_way:
             return
         self.under_way.add(name)
         _log.info("waking a variant", extra={"fields": {"variant": name, "reason": start.reason}})
         headers: Headers = [(b"user-agent", b"warmfront-wake")]
         plane.pool.send(
-            origin, "GET", READINESS_PATH, headers, b"", _WakeUp(self, name), timeout_s=plane.settings.timeout_s
+            target.origin, "GET", READINESS_PATH, headers, b"", _WakeUp(self, name), timeout_s=plane.settings.timeout_s
         )
 
     def ended(self, name: str, result: str) -> None:

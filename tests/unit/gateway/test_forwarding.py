@@ -277,7 +277,7 @@ def test_nothing_goes_to_an_address_outside_the_catalogue(play, detail):
         assert (reply.status, "address 'https://elsewhere' is not usable" in detail(reply)) == (503, True)
         await stage.variant("b", ok)
         gone = stage.witness.catalogue["b"]
-        stage.gateway.plane.origins.pop("b")
+        stage.gateway.plane.targets.pop("b")
         assert (await stage.ask()).status == 503
         assert gone.variant.name == "b"
 
@@ -335,3 +335,20 @@ def test_what_is_logged(play, caplog):
     assert [fields["status"] for message, fields in told if message == "request"] == ["ok", "ok", "failed"]
     warnings = [message for message, _ in told if message != "request"]
     assert warnings == ["objective cannot be met, degraded", "variant failed: a answered 500"]
+
+
+def test_what_the_selector_shows_says_what_it_is_for(play):
+    """Estimates are for a nominal input, not an empty one; a variant of another protocol is named as such."""
+
+    async def scene(stage):
+        await stage.variant("a", ok)
+        await stage.variant("tensors", ok, protocols=("open-inference",))
+        url = f"http://127.0.0.1:{stage.port}"
+        shown = json.loads((await stage.pool.fetch(url, "GET", "/tasks/t", [], b"", timeout_s=5)).body)
+        assert shown["estimate_bytes"] == 100
+        assert {one["variant"]: one["estimate"]["verdict"] for one in shown["variants"]} == {"a": "", "tensors": ""}
+        decided = json.loads((await stage.ask(path="/decide/t")).body)
+        verdicts = {one["variant"]: one["verdict"] for one in decided["candidates"]}
+        assert verdicts == {"a": "", "tensors": "does not speak this protocol"}
+
+    play(scene)

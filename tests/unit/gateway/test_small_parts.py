@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from warmfront.cloudevents import CloudEvent
-from warmfront.domain import Variant
+from warmfront.domain import Request, Variant
 from warmfront.errors import (
     InvalidEvent,
     InvalidRequest,
@@ -19,7 +19,7 @@ from warmfront.errors import (
 )
 from warmfront.gateway import defaults, problems, routes
 from warmfront.gateway.admission import Admission
-from warmfront.gateway.dialects import Message, spoken, to_variant
+from warmfront.gateway.dialects import Message, sorted_out, spoken, to_variant, way
 from warmfront.gateway.objective import Objective
 from warmfront.gateway.plane import Memory
 from warmfront.gateway.routes import Action
@@ -144,8 +144,12 @@ def test_the_clients_protocol_is_kept_where_the_variant_speaks_it():
 def test_raw_to_a_variant_of_events_and_back():
     """The body is the event's data both ways; the objective and hop-by-hop fields stay here."""
     headers = [(b"host", b"s"), (b"content-type", b"text/plain"), (b"warmfront-deadline-ms", b"5"), (b"te", b"x")]
-    message = Message(protocols=("raw",), headers=headers, body=b"data")
-    path, sent, body = to_variant(message, variant("cloudevents"), "r-1", "/warmfront/s")
+    kept, stated = sorted_out(headers)
+    assert stated == [(b"warmfront-deadline-ms", b"5")]
+    request = Request(id="r-1", task="t", size_bytes=4, arrival_at=0.0)
+    protocol, path = way(("raw",), variant("cloudevents"))
+    message = Message(protocols=("raw",), headers=kept, body=b"data")
+    sent, body = to_variant(message, protocol, request, "/warmfront/s")
     assert (path, body) == ("/", b"data")
     assert dict(sent) == {
         b"content-type": b"text/plain",
@@ -158,12 +162,12 @@ def test_raw_to_a_variant_of_events_and_back():
     event = CloudEvent(id="1", source="/s", type="t", datacontenttype="text/x", data=b"data")
     fields = [(b"ce-id", b"1"), (b"content-type", b"text/x"), (b"traceparent", b"00-1")]
     message = Message(protocols=("cloudevents",), headers=fields, body=b"data", event=event)
-    assert to_variant(message, variant("raw"), "r", "/s") == (
-        "/",
-        [(b"traceparent", b"00-1"), (b"content-type", b"text/x")],
-        b"data",
-    )
-    assert to_variant(message, variant("cloudevents"), "r", "/s") == ("/", fields, b"data")
+    protocol, path = way(("cloudevents",), variant("raw"))
+    assert path == "/"
+    sent, body = to_variant(message, protocol, request, "/s")
+    assert (sent, body) == ([(b"traceparent", b"00-1"), (b"content-type", b"text/x")], b"data")
+    protocol, path = way(("cloudevents",), variant("cloudevents"))
+    assert (path, to_variant(message, protocol, request, "/s")) == ("/", (fields, b"data"))
 
 
 def test_defaults_of_tasks_from_service_and_triggers():
