@@ -188,8 +188,9 @@ def project() -> Callable[..., list[Object]]:
     """The manifests of `knative/` with only those variants that are named."""
 
     def manifests(*variants: str) -> list[Object]:
-        names = ["broker", "triggers", "selector", *(f"variants/{variant}" for variant in variants)]
-        return [obj for name in names for obj in load_manifests(ROOT / "knative" / f"{name}.yaml")]
+        wanted = {"selector", *variants}
+        objects = load_manifests(ROOT / "knative")
+        return [obj for obj in objects if obj["kind"] != "Service" or obj["metadata"]["name"] in wanted]
 
     return manifests
 

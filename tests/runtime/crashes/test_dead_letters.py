@@ -26,7 +26,7 @@ def test_the_dead_letter_sink_is_told_why(world, project, trigger):
             failing, dead = await world.sink(), await world.sink()
             failing.status = 500
             refused = trigger("refused", "to.fail", failing.url, **QUICK, deadLetterSink={"uri": dead.url})
-            await world.live([*project()[:1], refused])
+            await world.live([*project(), refused])
             await world.post([event("one", "to.fail")])
             await dead.until(lambda: dead.events)
             return failing, dead.events
@@ -47,10 +47,11 @@ def test_without_a_sink_dead_letters_are_kept_with_their_reason(world, project, 
         async with world:
             failing = await world.sink()
             failing.status = 500
-            broker, *others = project()
+            manifests = project()
+            (broker,) = (obj for obj in manifests if obj["kind"] == "Broker")
             broker["spec"]["delivery"] |= QUICK
             broken = dummy("broken", accuracy=0.9, DUMMY_FAILURE_RATE=1)
-            await world.live([broker, *others, broken, trigger("refused", "to.fail", failing.url)])
+            await world.live([*manifests, broken, trigger("refused", "to.fail", failing.url)])
             events = [event("one", "to.fail"), event("two", REQUEST, "no-such-task"), event("three", REQUEST, "dummy")]
             await world.post(events)
             await eventually(lambda: len(read_dead_letters(world.state / "events.db")) == len(events))
