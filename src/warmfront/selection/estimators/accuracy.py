@@ -1,9 +1,11 @@
 """How accurate a variant is for an input of a given size: declared, corrected by feedback."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from math import log
 
 from warmfront.domain import Profile
+from warmfront.selection.learned import Judged, brief
 
 DECLARED_MASS = 20.0  # a declared accuracy counts as much as this many judged answers
 DEFAULT_MASS = 2.0
@@ -64,6 +66,16 @@ class Accuracy:
         for tally in (self._all, *self._classes.values()):
             tally.inherit(INHERITED_MASS)
 
+    def export(self) -> tuple[Judged, dict[int, Judged]]:
+        """What was learned, as plain data: of all sizes, and by size class."""
+        return self._all.export(), {size: tally.export() for size, tally in self._classes.items()}
+
+    def restore(self, judged: Judged, by_size: Mapping[int, Judged], share: float) -> None:
+        """Take back that `share` of what was exported under the same profile."""
+        self._all.restore(judged, share)
+        for size, one in by_size.items():
+            self._classes.setdefault(size, _Tally()).restore(one, share)
+
 
 class _Tally:
     """Fading count of judged answers and sum of their differences from the declared accuracy."""
@@ -82,3 +94,10 @@ class _Tally:
         if self.count > mass:
             self.total *= mass / self.count
             self.count = mass
+
+    def export(self) -> Judged:
+        count = brief(self.count)
+        return Judged(count, max(-count, min(brief(self.total), count)))
+
+    def restore(self, judged: Judged, share: float) -> None:
+        self.count, self.total = judged.answers * share, judged.total * share

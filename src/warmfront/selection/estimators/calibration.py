@@ -7,6 +7,7 @@ stays for some hundred requests (quantile recalibration, Kuleshov et al., ICML 2
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from math import erfc, sqrt
 from typing import NamedTuple
@@ -26,6 +27,7 @@ _EDGES = [Z_MIN + i / PER_UNIT for i in range(BINS + 1)]
 _SHAPE = [_normal(high) - _normal(low) for low, high in pairwise(_EDGES)] + [0.0]
 _MAX_UNIT = 1e6
 _SMOOTHING = [SMOOTHING_MASS * share for share in _SHAPE]
+_PRIOR = [PRIOR_MASS * share for share in _SHAPE]
 
 
 class Shape(NamedTuple):
@@ -43,7 +45,7 @@ class Calibration:
 
     def __init__(self) -> None:
         self._unit = 1.0  # what one request weighs: it grows, in place of all earlier ones being made to shrink
-        self._counts = [PRIOR_MASS * share for share in _SHAPE]
+        self._counts = list(_PRIOR)
         self._shape: Shape | None = None
 
     def observe(self, z: float) -> None:
@@ -78,6 +80,18 @@ class Calibration:
         x = min(max((z - Z_MIN) * PER_UNIT, 0.0), BINS)
         i, cdf = min(int(x), BINS - 1), self.shape.cdf
         return cdf[i] + (cdf[i + 1] - cdf[i]) * (x - i)
+
+    def export(self) -> tuple[float, ...]:
+        """The mass of every bin, as plain data; empty when nothing was learned."""
+        if self._counts == _PRIOR:
+            return ()
+        return tuple(round(count / self._unit, 2) for count in self._counts)
+
+    def restore(self, masses: Sequence[float], share: float) -> None:
+        """Take back that `share` of what was exported; by the rest the normal law counts again."""
+        if len(masses) == len(_PRIOR):
+            self._counts = [share * mass + (1 - share) * prior for mass, prior in zip(masses, _PRIOR, strict=True)]
+            self._unit, self._shape = 1.0, None
 
     def _masses(self) -> list[float]:
         unit = self._unit

@@ -5,6 +5,7 @@ from math import exp, log
 from warmfront.domain import Profile, Spread
 from warmfront.selection.estimators.duration import Z95, Duration, bounded, from_spread, total
 from warmfront.selection.estimators.samples import LogSamples, Shared
+from warmfront.selection.learned import Samples
 
 PRIOR_MASS = 2.0  # starts are rare: believe them sooner than calls
 INHERITED_MASS = 5.0
@@ -49,6 +50,14 @@ class ColdStart:
         before = self._prior.mu
         self._set(profile)
         self._samples.inherit(INHERITED_MASS, 0.0 if self._process is None else self._prior.mu - before)
+
+    def export(self) -> Samples:
+        """What was learned, as plain data."""
+        return self._samples.export()
+
+    def restore(self, samples: Samples, share: float) -> None:
+        """Take back that `share` of what was exported."""
+        self._samples.restore(samples, share)
 
 
 def residual(start: Duration, age_s: float) -> Duration:

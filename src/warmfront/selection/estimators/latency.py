@@ -1,10 +1,12 @@
 """How long a warm call takes: execution by input size, and the way there and back. Queues and starts are not here."""
 
+from collections.abc import Mapping
 from math import exp, log
 
 from warmfront.domain import Profile, Spread
 from warmfront.selection.estimators.duration import Duration, from_spread
 from warmfront.selection.estimators.samples import PRIOR_MASS, LogSamples
+from warmfront.selection.learned import Samples
 
 INHERITED_MASS = 10.0
 CLASS_MASS = 8.0  # how many samples the whole variant counts for inside one size class
@@ -68,6 +70,16 @@ class Execution:
         shift = before - self._prior.mu if declared != self._declared else 0.0
         for samples in (self._all, *self._classes.values()):
             samples.inherit(INHERITED_MASS, shift)
+
+    def export(self) -> tuple[Samples, dict[int, Samples]]:
+        """What was learned, as plain data: of all sizes, and by size class."""
+        return self._all.export(), {size: samples.export() for size, samples in self._classes.items()}
+
+    def restore(self, samples: Samples, by_size: Mapping[int, Samples], share: float) -> None:
+        """Take back that `share` of what was exported under the same profile."""
+        self._all.restore(samples, share)
+        for size, one in by_size.items():
+            self._classes.setdefault(size, LogSamples()).restore(one, share)
 
 
 def _size_class(size: int) -> int:

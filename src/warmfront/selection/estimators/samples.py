@@ -3,6 +3,7 @@
 from math import erfc, exp, log, pi, sqrt
 
 from warmfront.selection.estimators.duration import Duration, bounded
+from warmfront.selection.learned import Samples, brief
 
 DECAY = 0.98  # weight kept by earlier samples when one arrives: about the last 50 count
 CONFLICT = 8.0  # how far samples may stand from the prior, in squared sigmas, before the prior yields
@@ -63,6 +64,16 @@ class LogSamples:
             self._m2 *= mass / self.weight
             self.weight = mass
 
+    def export(self) -> Samples:
+        """What was learned, as plain data."""
+        return Samples(brief(self.weight), brief(self.mean), brief(self._m2), brief(self._fade))
+
+    def restore(self, samples: Samples, share: float) -> None:
+        """Take back what was exported, as so much of it as `share` says; by the rest the prior counts again."""
+        weight, self.mean, m2, fade = samples
+        self.weight, self._m2 = weight * share, m2 * share
+        self._fade = 1 - (1 - fade) * share
+
 
 class Shared:
     """A duration learned by all variants together (network, the platform's share of a start).
@@ -81,11 +92,23 @@ class Shared:
     def observe(self, seconds: float) -> bool:
         """Learn one sample, in seconds above 0."""
         self._samples.add(log(seconds))
-        new = self._samples.estimate(self._prior, PRIOR_MASS)
+        new = self._believed()
         moved = abs(new.mu - self.value.mu) > 0.05 or abs(new.sigma - self.value.sigma) > 0.05
         if moved:
             self.value = new
         return moved
+
+    def _believed(self) -> Duration:
+        return self._samples.estimate(self._prior, PRIOR_MASS)
+
+    def export(self) -> Samples:
+        """What was learned, as plain data."""
+        return self._samples.export()
+
+    def restore(self, samples: Samples, share: float) -> None:
+        """Take back that `share` of what was exported."""
+        self._samples.restore(samples, share)
+        self.value = self._believed()
 
 
 PRIOR_MASS = 4.0  # a declared profile counts as much as this many samples
