@@ -1,9 +1,13 @@
-"""What one decision costs: thread CPU per `Selector.decide` with 32 candidates, all of them explained.
+"""What choosing costs, in thread CPU: 32 candidates explained, and a request's whole share among four warm ones.
 
     python benchmarks/decide.py
 
-The variants stand as they would in a busy selector: 16 warm, 8 starting, 8 cold. Requests vary in size and deadline,
-time passes between them, and every 20th is started and its outcome learned, so that forecasts go out of date.
+`measure`: each `Selector.decide` among 32 variants that stand as they would in a busy selector: 16 warm, 8 starting, 8
+cold. Requests vary in size and deadline, time passes between them, and every 20th is started and its outcome learned,
+so that forecasts go out of date.
+
+`steady`: decide, started and observe of every request at 5,000 requests a second, nearly all for the best of four warm
+variants, each with places left. They are timed a batch at a time, for reading the clock takes as long as `started`.
 """
 
 import json
@@ -20,6 +24,8 @@ ROUNDS = 5
 CALLS = 5_000
 CANDIDATES = 32
 LEARN_EVERY = 20
+WARM, RATE, BATCH, BATCHES = 4, 5_000, 20, 1_500
+FULL_AFTER = 20_000 // BATCH  # batches until as many answered decisions are remembered as ever will be
 
 
 def _selector(rng: random.Random) -> Selector:
@@ -76,5 +82,67 @@ def measure() -> dict[str, float]:
     }
 
 
+def _warm(rng: random.Random) -> Selector:
+    selector = Selector(policy=POLICIES["effective"](rng=rng))
+    for i in range(WARM):
+        profile = Profile(accuracy=0.7 + 0.05 * i, latency_s=Spread(p50=0.003, p95=0.006), memory_mb=100.0)
+        variant = Variant(name=f"v{i}", task="t", revision="r1", url="", profile=profile, concurrency=32)
+        selector.update(Observation(variant=variant, ready=2), 0.0)
+    return selector
+
+
+def _steady_round(seed: int) -> dict[str, float]:
+    """Mean CPU time of each call over a round, in microseconds."""
+    rng = random.Random(seed)
+    selector, now, clock = _warm(rng), 0.0, time.thread_time_ns
+    spent = dict.fromkeys(("decide", "started", "observe"), 0)
+    for batch in range(FULL_AFTER + BATCHES):
+        now += BATCH / RATE
+        requests = [
+            Request(
+                id=f"r{batch}.{i}", task="t", size_bytes=rng.randint(20, 200), arrival_at=now, deadline_at=now + 0.1
+            )
+            for i in range(BATCH)
+        ]
+        begun = clock()
+        decisions = [selector.decide(request, now) for request in requests]
+        decided = clock()
+        for decision in decisions:
+            selector.started(decision, now)
+        sent = clock()
+        outcomes = []
+        for decision in decisions:
+            took = 0.003 * rng.lognormvariate(0, 0.3)
+            outcomes.append(
+                Outcome(
+                    decision_id=decision.id,
+                    status=Status.OK,
+                    latency_s=took + 0.0012,
+                    upstream_s=took + 0.001,
+                    execution_s=took,
+                )
+            )
+        answered = clock()
+        for outcome in outcomes:
+            selector.observe(outcome, now)
+        ended = clock()
+        if batch >= FULL_AFTER:
+            spent["decide"] += decided - begun
+            spent["started"] += sent - decided
+            spent["observe"] += ended - answered
+    return {call: ns / 1000 / (BATCH * BATCHES) for call, ns in spent.items()}
+
+
+def steady() -> dict[str, dict[str, float]]:
+    """Mean CPU time per request of each of the three calls and of all, in microseconds: best and median of rounds."""
+    rounds = [_steady_round(seed) for seed in range(ROUNDS)]
+    for figures in rounds:
+        figures["decide_started_observe"] = sum(figures.values())
+    return {
+        f"{call}_us": {"best": min(r[call] for r in rounds), "median": statistics.median(r[call] for r in rounds)}
+        for call in rounds[0]
+    }
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure()) + "\n")
+    sys.stdout.write(json.dumps(measure() | {"steady": steady()}, indent=2) + "\n")

@@ -1,5 +1,8 @@
 """The records that everything else speaks in: frozen, slotted, keyword-only, validated when built.
 
+Candidate, Decision and Outcome are named tuples, for one or more are made per request and they cost a third. Name the
+fields all the same.
+
 What may live here: names of the field (docs/glossary.md), their fields, units and rules. What must not: anything that
 acts, waits, reads a clock or knows a wire format.
 Units: seconds as float (`_s`), instants on the driver's own monotonic clock (`_at`), accuracy in [0, 1], size in bytes.
@@ -181,8 +184,7 @@ class Candidate(NamedTuple):
     verdict: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """The chosen candidate or a refusal (`chosen` is None), with the reason and every alternative's numbers."""
 
     id: str
@@ -198,8 +200,7 @@ class Decision:
         return self.chosen is not None and self.chosen.warmth is not Warmth.WARM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What happened to a decided request. Given to `Selector.observe` exactly once per started decision.
 
     `latency_s` is receipt to last byte of the reply, `upstream_s` sent to last byte, `execution_s` the variant's own

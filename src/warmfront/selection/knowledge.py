@@ -1,6 +1,15 @@
-"""What was learned of one variant, and the forecasts prepared from it. It knows no observation and never chooses."""
+"""What was learned of one variant, and the forecasts prepared from it. It knows no observation and never chooses.
 
-from math import log
+Under load only some requests are learned from: up to fifty at once, and from then on fifty a second, of each variant.
+That is harmless. The estimators forget all but the last fifty (samples.py) or two hundred (calibration.py) anyway, so
+what they know then spans one to four seconds in place of a few milliseconds; a sample mean over so many is as good
+however many there were to draw from; and the requests are chosen when they are sent, so that neither how long one takes
+nor how it ends has a say in whether it is learned. (The first reply after a pause would be no fair choice: at a busy
+server, that is a long one more often than not.)
+"""
+
+from collections.abc import Callable
+from math import inf, log
 from typing import NamedTuple
 
 from warmfront.domain import Outcome, Profile, Status, Variant, Warmth
@@ -16,6 +25,7 @@ from warmfront.selection.settings import SelectorSettings
 AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected length
 MAX_PREPARED = 512  # forecasts kept of one kind; at most 8 sizes per octave ask for one
 LEAST_S = 1e-6
+LEARN_EVERY_S, LEARN_AHEAD_S = 0.02, 1.0  # one request in that time is learned from, or as many at once as in this
 PROMPT_REPLIES, PER_REFRESH = 32, 8  # the first replies show at once, later ones eight at a time, for the CPU's sake
 
 
@@ -37,10 +47,11 @@ class _Served(NamedTuple):
 
 
 class Knowledge:
-    """The estimators of one variant. What is taught soon shows in the forecasts."""
+    """The estimators of one variant. What is taught soon shows in the forecasts; `refreshed` is called when it does."""
 
-    def __init__(self, variant: Variant, environment: Environment) -> None:
+    def __init__(self, variant: Variant, environment: Environment, refreshed: Callable[[], None]) -> None:
         self._environment = environment
+        self._refreshed = refreshed
         settings, profile = environment.settings, variant.profile
         self._name = variant.name
         self._execution = Execution(profile, settings.default_execution_s)
@@ -50,6 +61,7 @@ class Knowledge:
         self._when_warm, self._when_waiting = Calibration(), Calibration()
         self._memory_mb = profile.memory_mb
         self._replies = 0
+        self._learned_to = -inf  # as if requests to learn from had come every LEARN_EVERY_S until then
         self.refresh()
 
     def refresh(self) -> None:
@@ -64,8 +76,17 @@ class Knowledge:
         memory_gb = (self._memory_mb or self._environment.settings.default_memory_mb) / 1000
         self.price_per_s = memory_gb * self._environment.settings.price_per_gb_s
         self.start_s = self._start.moments.mean
+        self._refreshed()
 
     # learning
+
+    def wants(self, now: float) -> bool:
+        """Whether to learn from the request that is sent now. Ask once per request: the answer is counted."""
+        learned_to = self._learned_to
+        if learned_to > now + LEARN_AHEAD_S:
+            return False
+        self._learned_to = max(learned_to, now) + LEARN_EVERY_S
+        return True
 
     def renew(self, profile: Profile) -> None:
         """A new revision inherits what its predecessor taught, as a few samples; its own profile is the prior."""
@@ -129,6 +150,10 @@ class Knowledge:
             self._execution.observe_beyond(size, execution_s)
 
     # forecasting
+
+    def same_age_s(self, age_s: float) -> float:
+        """How long a start that has gone on for `age_s` is still read as one of the same age."""
+        return (int(age_s / self._step_s) + 1) * self._step_s - age_s
 
     def warm(self, size: int, ahead: int = 0, slots: int = 1) -> Forecast:
         """With a ready replica, and `ahead` requests that must leave first from `slots` places."""

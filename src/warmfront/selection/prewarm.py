@@ -28,8 +28,6 @@ class Planner:
 
     def arrived(self, request: Request, size: int, now: float) -> None:
         """One more request was sent; `size` is what forecasts are asked with."""
-        if not self._policy.wakes:
-            return
         recent = self._recent.get(request.task)
         if recent is None:
             recent = self._recent[request.task] = deque(maxlen=self._settings.recent_requests)
@@ -43,7 +41,7 @@ class Planner:
         """The start that is worth most beyond its price, if any is."""
         recent = self._recent.get(task)
         sleeping = [known for known in variants if _may_wake(known, now)]
-        if recent is None or not sleeping:
+        if recent is None or not sleeping or not self._policy.wakes:
             return []
         while recent and now - recent[0][0] > self._settings.recent_horizon_s:
             recent.popleft()
@@ -78,7 +76,7 @@ class Planner:
             floor = request.min_accuracy or 0.0
             without = 0.0
             for known in variants:
-                forecast = known.forecast(size, now)
+                forecast = known.standing(size, now).forecast
                 if known.usable(now) and forecast.accuracy >= floor:
                     standing = forecast if forecast.warmth is Warmth.COLD else forecast.once_warm
                     without = max(without, score(standing, standing.probability(budget)))

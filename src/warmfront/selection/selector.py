@@ -4,12 +4,14 @@ What drives it, a gateway on real time or a driver on a virtual clock, hands in 
 its own clock, and acts on what comes out. `decide` changes nothing; only `started` counts a request.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
 
 from warmfront.domain import Candidate, Decision, Feedback, Observation, Outcome, Reason, Request, Start
 from warmfront.errors import Conflict, NotFound
+from warmfront.selection.estimators.calibration import BINS
 from warmfront.selection.forecast import Forecast, log_budget
 from warmfront.selection.knowledge import Environment
 from warmfront.selection.policies.base import Policy, conclude
@@ -19,15 +21,9 @@ from warmfront.selection.variants import KnownVariant
 
 __all__ = ["Selector", "SelectorSettings"]
 
-_Pool = list[tuple[Candidate, Forecast]]
-
-
-class _Sent(NamedTuple):
-    """A started decision: what its outcome and its feedback will be about."""
-
-    known: KnownVariant
-    size: int
-    expected: Forecast
+# a started decision: what its outcome and its feedback will be about; the forecast if the outcome is to be learned
+_Sent = tuple[KnownVariant, int, Forecast | None]
+_make = tuple.__new__  # a named tuple from all its fields at once, in half the time of a call by keyword
 
 
 class Selector:
@@ -44,8 +40,8 @@ class Selector:
         self._known: dict[str, KnownVariant] = {}
         self._tasks: dict[str, list[KnownVariant]] = {}
         self._catalogue: dict[str, Observation] = {}
-        self._pending: dict[str, _Sent] = {}
-        self._answered: dict[str, _Sent] = {}
+        self._pending: OrderedDict[str, _Sent] = OrderedDict()  # the oldest of these goes in constant time;
+        self._answered: OrderedDict[str, _Sent] = OrderedDict()  # of a dict, it is found behind the gaps of all gone
         self._planner = Planner(policy, settings)
 
     @property
@@ -72,101 +68,117 @@ class Selector:
 
     def decide(self, request: Request, now: float) -> Decision:
         """Choose a variant for the request, or refuse, and say why. Changes nothing: ask as often as you like."""
-        id_ = f"{request.id}-{len(request.excluded) + 1}"
         variants = self._tasks.get(request.task)
-        if not variants:
-            return self._decision(id_, request, Reason.UNKNOWN_TASK, None, ())
-        deadline = request.deadline_at
-        budget = self._settings.transport_timeout_s if deadline is None else deadline - now
-        log_d = log_budget(budget)
-        candidates, eligible, spare = self._candidates(request, variants, log_d, now)
-        pool = eligible or spare
+        if variants is None:
+            return self._decision(request, Reason.UNKNOWN_TASK, None, ())
+        settings, deadline, size = self._settings, request.deadline_at, rounded(request.size_bytes)
+        log_d = log_budget(settings.transport_timeout_s if deadline is None else deadline - now)
+        candidates, all_eligible = self._candidates(request, variants, size, log_d, now)
+        pool = candidates if all_eligible else self._pool(request, candidates, size, now)
         if not pool:
-            return self._decision(id_, request, Reason.NO_VARIANT, None, candidates)
-        chosen = self._policy.pick(pool, log_d, self._settings)
-        reason = conclude(request, chosen, self._settings)
-        return self._decision(id_, request, reason, None if reason is Reason.UNMET else chosen, candidates)
+            return self._decision(request, Reason.NO_VARIANT, None, candidates)
+        chosen = self._policy.pick(pool, partial(self._forecast, size, now), log_d, settings)
+        reason = conclude(request, chosen, settings)
+        return self._decision(request, reason, None if reason is Reason.UNMET else chosen, candidates)
 
     def _candidates(
-        self, request: Request, variants: Iterable[KnownVariant], log_d: float, now: float
-    ) -> tuple[list[Candidate], _Pool, _Pool]:
-        """Everyone with their numbers; those eligible; and those to fall back on when nobody is."""
+        self, request: Request, variants: Sequence[KnownVariant], size: int, log_d: float, now: float
+    ) -> tuple[list[Candidate], bool]:
+        """Everyone with their numbers, and whether all are eligible. On the hot path: few calls."""
         score = self._policy.scorer(request, self._settings)
-        size = rounded(request.size_bytes)
-        excluded, floor = request.excluded, request.min_accuracy or 0.0
-        everyone: list[Candidate] = []
-        eligible: _Pool = []
-        spare: _Pool = []
+        asks = request.min_accuracy is not None or bool(request.excluded)
+        everyone, all_eligible = [], True
         for known in variants:
-            forecast = known.forecast(size, now)
-            probability = forecast.probability(log_d)
-            verdict, usable = "", True
-            if not known.observation.available:
-                verdict, usable = f"unavailable: {known.observation.reason}", False
-            elif known.variant.name in excluded:
-                verdict, usable = "excluded: already tried for this request", False
-            elif now < known.resting_until:
-                verdict = f"resting {known.resting_until - now:.1f} s after {known.failures} failures in a row"
-            elif forecast.accuracy < floor:
-                verdict = f"accuracy {forecast.accuracy:.3f} is below the floor {floor:.3f}"
-            candidate = Candidate(
-                known.variant, forecast.warmth, known.ready(now), known.in_flight, forecast.accuracy, probability,
-                forecast.predicted_s, forecast.p95_s, forecast.wait_s, score(forecast, probability), verdict,
+            standing = known.standings.get(size) if known.since <= now < known.until else None
+            if standing is None:
+                standing = known.standing(size, now)
+            (
+                open_, variant, warmth, ready, accuracy, predicted_s, p95_s, wait_s,
+                cdf, scale, offset, forecast, _, _, _,
+            ) = standing  # fmt: skip
+            x = log_d * scale - offset  # from here Forecast.probability, in place
+            if 0 < x < BINS:
+                i = int(x)
+                probability = cdf[i]
+                probability += (cdf[i + 1] - probability) * (x - i)
+            else:
+                probability = cdf[BINS] if x > 0 else 0.0
+            verdict = ""
+            if asks or not open_:
+                verdict = standing.verdict(request, now)
+                all_eligible = all_eligible and not verdict
+            everyone.append(
+                _make(
+                    Candidate,
+                    (
+                        variant, warmth, ready, known.in_flight, accuracy, probability,
+                        predicted_s, p95_s, wait_s, score(forecast, probability), verdict,
+                    ),
+                )
             )  # fmt: skip
-            everyone.append(candidate)
-            if not verdict:
-                eligible.append((candidate, forecast))
-            elif usable:
-                spare.append((candidate, forecast))
-        return everyone, eligible, spare
+        return everyone, all_eligible
+
+    def _pool(self, request: Request, candidates: Sequence[Candidate], size: int, now: float) -> list[Candidate]:
+        """Those eligible; if nobody is, those to fall back on."""
+        eligible = [c for c in candidates if not c.verdict]
+        return eligible or [
+            c for c in candidates if not self._known[c.variant.name].standing(size, now).barred(request)
+        ]
+
+    def _forecast(self, size: int, now: float, candidate: Candidate) -> Forecast:
+        return self._known[candidate.variant.name].standing(size, now).forecast
 
     def _decision(
-        self, id_: str, request: Request, reason: Reason, chosen: Candidate | None, candidates: Iterable[Candidate]
+        self, request: Request, reason: Reason, chosen: Candidate | None, candidates: Sequence[Candidate]
     ) -> Decision:
-        return Decision(
-            id=id_, request=request, policy=self._policy.name, reason=reason, chosen=chosen,
-            alternatives=tuple(candidates),
-        )  # fmt: skip
+        id_ = f"{request.id}-{len(request.excluded) + 1}"
+        return _make(Decision, (id_, request, self._policy.name, reason, chosen, tuple(candidates)))
 
     def started(self, decision: Decision, now: float) -> None:
         """The decided request was sent. Counts it in flight until its outcome. Raises Conflict when sent twice."""
-        if decision.chosen is None:
-            raise ValueError(
-                f"decision {decision.id} is a refusal ({decision.reason.value}); there is nothing to start"
-            )
-        if decision.id in self._pending:
-            raise Conflict(f"decision {decision.id} was started already; decide anew, with the variant excluded")
-        name = decision.chosen.variant.name
+        id_, request, _, reason, chosen, _ = decision
+        if chosen is None:
+            raise ValueError(f"decision {id_} is a refusal ({reason.value}); there is nothing to start")
+        pending = self._pending
+        if id_ in pending:
+            raise Conflict(f"decision {id_} was started already; decide anew, with the variant excluded")
+        name = chosen.variant.name
         self._policy.started(name)
-        size = rounded(decision.request.size_bytes)
-        self._planner.arrived(decision.request, size, now)
+        size = rounded(request.size_bytes)
+        self._planner.arrived(request, size, now)
         known = self._known.get(name)
         if known is None:
             return
-        expected = known.forecast(size, now)
+        expected = known.standing(size, now).forecast if known.knowledge.wants(now) else None
         known.sent(now)
-        dropped = _remember(self._pending, decision.id, _Sent(known, size, expected), self._settings.max_pending)
-        if dropped is not None:
-            dropped.known.in_flight -= 1
+        pending[id_] = (known, size, expected)
+        if len(pending) > self._settings.max_pending:
+            pending.popitem(last=False)[1][0].lost()
 
     def observe(self, outcome: Outcome | Feedback, now: float) -> None:
         """Learn what became of a started decision. Raises NotFound for a decision unknown or forgotten."""
         if isinstance(outcome, Feedback):
             self._judge(outcome)
             return
-        sent = self._pending.pop(outcome.decision_id, None)
+        id_ = outcome.decision_id
+        sent = self._pending.pop(id_, None)
         if sent is None:
-            raise NotFound(_unknown(outcome.decision_id))
-        _remember(self._answered, outcome.decision_id, sent, self._settings.max_answered)
-        sent.known.ended(outcome, now)
-        if sent.known.knowledge.learn_reply(sent.size, outcome, sent.expected):
+            raise NotFound(_unknown(id_))
+        answered = self._answered
+        answered[id_] = sent
+        if len(answered) > self._settings.max_answered:
+            answered.popitem(last=False)
+        known, size, expected = sent
+        known.ended(outcome, now)
+        if expected is not None and known.knowledge.learn_reply(size, outcome, expected):
             self._refresh_all()
 
     def _judge(self, feedback: Feedback) -> None:
         sent = self._answered.get(feedback.decision_id) or self._pending.get(feedback.decision_id)
         if sent is None:
             raise NotFound(_unknown(feedback.decision_id))
-        sent.known.knowledge.learn_accuracy(sent.size, feedback.correct)
+        known, size, _ = sent
+        known.knowledge.learn_accuracy(size, feedback.correct)
 
     def plan(self, now: float) -> list[Start]:
         """The variants worth waking now, in the background. Each is told once and then presumed to be starting."""
@@ -191,12 +203,6 @@ def rounded(size: int) -> int:
     """The size rounded to four significant bits (within 6 %), so that requests of about one size share a forecast."""
     shift = size.bit_length() - 4
     return size + (1 << shift >> 1) >> shift << shift if shift > 0 else size
-
-
-def _remember(table: dict[str, _Sent], key: str, value: _Sent, limit: int) -> _Sent | None:
-    """Keep at most `limit`; returns the oldest when it had to be dropped."""
-    table[key] = value
-    return table.pop(next(iter(table))) if len(table) > limit else None
 
 
 def _unknown(decision_id: str) -> str:

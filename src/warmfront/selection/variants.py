@@ -1,8 +1,15 @@
-"""One variant as the selector sees it: observed, in flight, presumed, resting. What it learned is in knowledge.py."""
+"""One variant as the selector sees it: observed, in flight, presumed, resting. What it learned is in knowledge.py.
+
+Whatever changes here and shows in a `Standing` drops the prepared ones: see standing.py.
+"""
+
+from math import inf
+from sys import maxsize
 
 from warmfront.domain import Observation, Outcome, Status, Warmth
 from warmfront.selection.forecast import Forecast
 from warmfront.selection.knowledge import Environment, Knowledge
+from warmfront.selection.standing import Standing, a_little_before
 
 NEVER = float("-inf")
 
@@ -12,18 +19,25 @@ class KnownVariant:
 
     def __init__(self, observation: Observation, environment: Environment) -> None:
         self._settings = environment.settings
-        self.observation = observation
-        self.variant = observation.variant
-        self.knowledge = Knowledge(observation.variant, environment)
+        self.standings: dict[int, Standing] = {}  # by size; see `standing`
+        self.since = self.until = NEVER  # when they hold, if there are any
+        self.knowledge = Knowledge(observation.variant, environment, self.standings.clear)
         self.in_flight = 0
         self._start_presumed_at = NEVER  # a start was asked for; no observation has shown it yet
         self._ready_presumed_at = NEVER  # a reply proved a replica; no observation has shown it yet
         self.failures = 0  # in a row
         self.resting_until = NEVER
+        self._see(observation)
+
+    def _see(self, observation: Observation) -> None:
+        self.observation, self.variant = observation, observation.variant
+        self._full = (observation.ready or 1) * observation.variant.concurrency or maxsize
+        self.standings.clear()
 
     def update(self, observation: Observation, now: float) -> bool:
         """Take the latest observation; true when a start taught something about the platform, for everybody."""
-        before, self.observation, self.variant = self.observation, observation, observation.variant
+        before = self.observation
+        self._see(observation)
         moved = self._learn_starts(before, observation, now)
         if observation.ready or observation.starting_at or before.ready:
             self._start_presumed_at = self._ready_presumed_at = NEVER
@@ -45,30 +59,48 @@ class KnownVariant:
     def sent(self, now: float) -> None:
         """One more request is on its way; if nothing is ready or coming, it makes a start come."""
         self.in_flight += 1
-        if self.warmth(now) is Warmth.COLD:
+        if self.in_flight >= self._full:
+            self.standings.clear()
+        if not self.observation.ready and self.warmth(now) is Warmth.COLD:
             self.presume_start(now)
 
     def presume_start(self, now: float) -> None:
         """A start was asked for."""
         self._start_presumed_at, self._ready_presumed_at = now, NEVER
+        self.standings.clear()
+
+    def lost(self) -> None:
+        """One request less in flight; what became of it is not known here."""
+        if self.in_flight >= self._full:
+            self.standings.clear()
+        self.in_flight -= 1
 
     def ended(self, outcome: Outcome, now: float) -> None:
         """One request less. Failures in a row make it rest, ever longer; a reply ends that and proves a replica.
 
         A failure proves nothing: neither that a start is under way nor that a replica is there.
         """
-        self.in_flight -= 1
-        settings = self._settings
+        self.lost()
         if outcome.status is Status.FAILED:
-            self.failures += 1
-            self._start_presumed_at = self._ready_presumed_at = NEVER
-            if self.failures > 1:
-                rest = settings.backoff_s * 2 ** min(self.failures - 2, 30)
-                self.resting_until = now + min(rest, settings.backoff_limit_s)
-        elif not outcome.censored:
-            self.failures, self.resting_until = 0, NEVER
-            if self._start_presumed_at > NEVER or self._ready_presumed_at > NEVER:
-                self._start_presumed_at, self._ready_presumed_at = NEVER, now
+            self._failed(now)
+        elif not outcome.censored and (self.failures or not self.observation.ready):
+            self._answered(now)
+
+    def _failed(self, now: float) -> None:
+        settings = self._settings
+        self.failures += 1
+        self._start_presumed_at = self._ready_presumed_at = NEVER
+        if self.failures > 1:
+            rest = settings.backoff_s * 2 ** min(self.failures - 2, 30)
+            self.resting_until = now + min(rest, settings.backoff_limit_s)
+        self.standings.clear()
+
+    def _answered(self, now: float) -> None:
+        if self.failures or not self._ready_presumed(now):
+            self.standings.clear()
+        self.failures, self.resting_until = 0, NEVER
+        if self._start_presumed_at > NEVER or self._ready_presumed_at > NEVER:
+            self._start_presumed_at, self._ready_presumed_at = NEVER, now
 
     def usable(self, now: float) -> bool:
         """Whether the platform can run it and it does not rest after failures."""
@@ -76,7 +108,10 @@ class KnownVariant:
 
     def ready(self, now: float) -> int:
         """Ready replicas, seen or proved by a reply within the platform's window."""
-        return self.observation.ready or int(now - self._ready_presumed_at < self._settings.hold_s)
+        return self.observation.ready or int(self._ready_presumed(now))
+
+    def _ready_presumed(self, now: float) -> bool:
+        return now - self._ready_presumed_at < self._settings.hold_s
 
     def _start_age(self, now: float) -> float | None:
         """How long the oldest start has been under way, seen or presumed; None when there is none."""
@@ -91,13 +126,42 @@ class KnownVariant:
             return Warmth.WARM
         return Warmth.COLD if self._start_age(now) is None else Warmth.STARTING
 
-    def forecast(self, size: int, now: float) -> Forecast:
-        """What to expect of one more request of `size` bytes sent now."""
-        ready = self.observation.ready or self.ready(now)
-        in_flight, ahead, slots = self.in_flight, 0, 1
-        if in_flight:
-            slots = (ready or 1) * self.variant.concurrency
-            ahead = in_flight - slots + 1 if 0 < slots <= in_flight else 0
-        if ready:
-            return self.knowledge.warm(size, ahead, slots)
-        return self.knowledge.waiting(size, self._start_age(now), ahead, slots)
+    def standing(self, size: int, now: float) -> Standing:
+        """How it stands now for one more request of `size` bytes, prepared anew only when something has changed."""
+        standings = self.standings
+        if not self.since <= now < self.until:
+            standings.clear()
+        found = standings.get(size)
+        if found is None:
+            if not standings:
+                self.since, self.until = now, self._until(now)
+            found = standings[size] = self._prepare(size, now)
+        return found
+
+    def _prepare(self, size: int, now: float) -> Standing:
+        observation, forecast = self.observation, self._forecast(size, now)
+        return Standing(
+            self.usable(now), self.variant, forecast.warmth, self.ready(now), forecast.accuracy,
+            forecast.predicted_s, forecast.p95_s, forecast.wait_s, forecast.cdf, forecast.scale, forecast.offset,
+            forecast, "" if observation.available else f"unavailable: {observation.reason}",
+            self.resting_until, self.failures,
+        )  # fmt: skip
+
+    def _until(self, now: float) -> float:
+        """Until when time alone changes nothing in how it stands."""
+        if self.observation.ready:
+            return inf
+        if self._ready_presumed(now):
+            return a_little_before(self._ready_presumed_at + self._settings.hold_s)
+        age_s = self._start_age(now)
+        if age_s is None:
+            return inf
+        seen = self.observation.starting_at
+        given_up = inf if seen else self._start_presumed_at + self._settings.presumed_start_timeout_s
+        return a_little_before(min(given_up, now + self.knowledge.same_age_s(age_s)))
+
+    def _forecast(self, size: int, now: float) -> Forecast:
+        ahead = max(self.in_flight - self._full + 1, 0)
+        if self.ready(now):
+            return self.knowledge.warm(size, ahead, self._full)
+        return self.knowledge.waiting(size, self._start_age(now), ahead, self._full)

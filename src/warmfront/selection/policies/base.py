@@ -7,16 +7,15 @@ sooner predicted, then the first by name. A policy never changes while it decide
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from math import inf
 from typing import ClassVar, Protocol
 
 from warmfront.domain import Candidate, OnMiss, Reason, Request
 from warmfront.selection.forecast import Forecast
 from warmfront.selection.settings import SelectorSettings
 
-_score = attrgetter("score")
-
 Score = Callable[[Forecast, float], float]  # (forecast, probability) -> score
+Forecasts = Callable[[Candidate], Forecast]  # what a candidate's numbers were read from
 
 
 class Generator(Protocol):
@@ -41,19 +40,29 @@ class Policy(ABC):
         """The score of one candidate of this request."""
 
     def pick(
-        self, pool: Sequence[tuple[Candidate, Forecast]], _log_budget: float, _settings: SelectorSettings, /
+        self, pool: Sequence[Candidate], _forecasts: Forecasts, _log_budget: float, _settings: SelectorSettings, /
     ) -> Candidate:
         """The best of a pool that is not empty."""
-        return best([candidate for candidate, _ in pool])
+        found = best(pool)
+        assert found is not None
+        return found
 
     def started(self, variant: str, /) -> None:  # noqa: B027 - most policies count no turns
         """A request was sent to `variant` by this policy's choice."""
 
 
-def best(candidates: Sequence[Candidate]) -> Candidate:
-    """The largest score, by the written tie rule. The rule is only asked where scores are equal."""
-    top = max(candidates, key=_score).score
-    return min((candidate for candidate in candidates if candidate.score == top), key=rank)
+def best(candidates: Sequence[Candidate], least: float = 0.0) -> Candidate | None:
+    """The largest score, by the written tie rule, of those with a probability of at least `least`; None without any."""
+    found, top = None, -inf
+    for candidate in candidates:
+        score = candidate.score
+        if (
+            score >= top
+            and candidate.probability >= least
+            and (found is None or score > top or rank(candidate) < rank(found))
+        ):
+            found, top = candidate, score
+    return found
 
 
 def rank(candidate: Candidate) -> tuple[float, float, float, str]:

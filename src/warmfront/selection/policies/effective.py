@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from warmfront.domain import Candidate, Request
 from warmfront.selection.forecast import Forecast
-from warmfront.selection.policies.base import Policy, Score, best, rank
+from warmfront.selection.policies.base import Forecasts, Policy, Score, best, rank
 from warmfront.selection.settings import SelectorSettings
 
 
@@ -30,6 +30,8 @@ class Effective(Policy):
         """At most 1, larger is better."""
         price = settings.waiting_price_per_s if request.deadline_at is None else 0.0
         weights = request.weights
+        if weights is None and not price:
+            return _right_and_in_time
         if weights is None:
 
             def plain(forecast: Forecast, probability: float) -> float:
@@ -47,19 +49,22 @@ class Effective(Policy):
         return weighted
 
     def pick(
-        self, pool: Sequence[tuple[Candidate, Forecast]], log_budget: float, settings: SelectorSettings, /
+        self, pool: Sequence[Candidate], forecasts: Forecasts, log_budget: float, settings: SelectorSettings, /
     ) -> Candidate:
         """The best by the three cases of the class."""
-        can = settings.can_probability
-        able = [c for c, _ in pool if c.probability >= can]
-        if able:
-            return best(able)
-        if any(c.probability >= settings.doomed_probability for c, _ in pool):
-            return best([c for c, _ in pool])
+        found = best(pool, settings.can_probability)
+        if found is None and any(c.probability >= settings.doomed_probability for c in pool):
+            found = best(pool)
+        if found is not None:
+            return found
 
-        def loss(pair: tuple[Candidate, Forecast]) -> tuple[float, tuple[object, ...]]:
-            candidate, forecast = pair
+        def loss(candidate: Candidate) -> tuple[float, tuple[object, ...]]:
+            forecast = forecasts(candidate)
             help_to_next = forecast.accuracy * forecast.once_warm.probability(log_budget) - forecast.start_cost
             return settings.waiting_price_per_s * forecast.predicted_s - help_to_next, rank(candidate)
 
-        return min(pool, key=loss)[0]
+        return min(pool, key=loss)
+
+
+def _right_and_in_time(forecast: Forecast, probability: float) -> float:
+    return forecast.accuracy * probability - forecast.start_cost
