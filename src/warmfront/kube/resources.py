@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One kind of object and where the API serves it."""
+    """One kind of object and where the API serves it. The core group has no name."""
 
     group: str
     version: str
@@ -25,17 +25,18 @@ class Resource:
     @property
     def api_version(self) -> str:
         """`group/version`, the value of an object's apiVersion."""
-        return f"{self.group}/{self.version}"
+        return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None, name: str = "") -> str:
         """The request path of the collection in a namespace (None: in all), or of one object in it."""
         scope = f"/namespaces/{namespace}" if namespace else ""
-        return f"/apis/{self.api_version}{scope}/{self.plural}" + (f"/{name}" if name else "")
+        root = "apis" if self.group else "api"
+        return f"/{root}/{self.api_version}{scope}/{self.plural}" + (f"/{name}" if name else "")
 
     @property
     def id(self) -> str:
         """`plural.group`, the name Kubernetes uses in messages and this store as its key."""
-        return f"{self.plural}.{self.group}"
+        return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
 def _serving(plural: str, kind: str, *short: str) -> Resource:
@@ -62,8 +63,21 @@ ENDPOINTSLICES = Resource(
 )
 BROKERS = _eventing("brokers", "Broker")
 TRIGGERS = _eventing("triggers", "Trigger")
+LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease", has_status=False)
+CONFIGMAPS = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap", short=("cm",), has_status=False)
 
-RESOURCES = (SERVICES, CONFIGURATIONS, ROUTES, REVISIONS, PODAUTOSCALERS, ENDPOINTSLICES, BROKERS, TRIGGERS)
+RESOURCES = (
+    SERVICES,
+    CONFIGURATIONS,
+    ROUTES,
+    REVISIONS,
+    PODAUTOSCALERS,
+    ENDPOINTSLICES,
+    BROKERS,
+    TRIGGERS,
+    LEASES,
+    CONFIGMAPS,
+)
 
 
 def labels_of(obj: Mapping[str, Any]) -> dict[str, str]:

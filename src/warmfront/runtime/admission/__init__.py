@@ -6,7 +6,8 @@ What the embedded Knative has not is refused here or named in a warning, never d
 from collections.abc import Callable
 from copy import deepcopy
 
-from warmfront.kube.resources import BROKERS, REVISIONS, SERVICES, TRIGGERS, Json, Resource
+from warmfront.kube.resources import BROKERS, CONFIGMAPS, LEASES, REVISIONS, SERVICES, TRIGGERS, Json, Resource
+from warmfront.runtime.admission.coordination import admit_config_map, admit_lease
 from warmfront.runtime.admission.eventing import admit_broker, admit_trigger
 from warmfront.runtime.admission.findings import Admission, Findings, check_metadata
 from warmfront.runtime.admission.serving import admit_revision, admit_service
@@ -34,4 +35,6 @@ _RULES: dict[Resource, _Rule] = {
     REVISIONS: admit_revision,
     BROKERS: admit_broker,
     TRIGGERS: admit_trigger,
+    LEASES: admit_lease,
+    CONFIGMAPS: admit_config_map,
 }

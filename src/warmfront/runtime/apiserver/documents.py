@@ -25,18 +25,20 @@ _OPENAPI = "/openapi/v3"
 
 def discovery() -> dict[str, Json]:
     """Path to document, for every path by which clients learn what this server has."""
-    groups = sorted({(resource.group, resource.version) for resource in RESOURCES})
+    groups = sorted({(resource.group, resource.version) for resource in RESOURCES if resource.group})
+    core_members = [resource for resource in RESOURCES if not resource.group]
     documents: dict[str, Json] = {
         "/version": {"major": "1", "minor": "35", "gitVersion": "v1.35.0+warmfront", "platform": "embedded"},
         "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
-        "/api/v1": _resource_list("v1", [_namespaces()]),
+        "/api/v1": _resource_list("v1", [_namespaces(), *(e for member in core_members for e in _describe(member))]),
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(*group) for group in groups]},
         _OPENAPI: {
             "paths": {
-                f"apis/{group}/{version}": {"serverRelativeURL": f"{_OPENAPI}/apis/{group}/{version}"}
-                for group, version in groups
+                place: {"serverRelativeURL": f"{_OPENAPI}/{place}"}
+                for place in ("api/v1", *(f"apis/{group}/{version}" for group, version in groups))
             }
         },
+        f"{_OPENAPI}/api/v1": _openapi(core_members),
     }
     for group, version in groups:
         members = [resource for resource in RESOURCES if (resource.group, resource.version) == (group, version)]
@@ -88,7 +90,7 @@ def _openapi(resources: Iterable[Resource]) -> Json:
     """As much as kubectl asks: that the server itself checks fields (parameter fieldValidation)."""
     field_validation = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
     paths = {
-        f"/apis/{resource.api_version}/namespaces/{{namespace}}/{resource.plural}/{{name}}": {
+        resource.path("{namespace}", "{name}"): {
             "patch": {
                 "parameters": [field_validation],
                 "responses": {"200": {"description": "OK"}},

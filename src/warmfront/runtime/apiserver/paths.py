@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 from warmfront.errors import InvalidRequest, MethodNotAllowed, NotFound
-from warmfront.kube.resources import BROKERS, RESOURCES, REVISIONS, SERVICES, TRIGGERS, Resource
+from warmfront.kube.resources import BROKERS, CONFIGMAPS, LEASES, RESOURCES, REVISIONS, SERVICES, TRIGGERS, Resource
 
 _READ = ("get", "list", "watch")
 _KEEP = (*_READ, "delete", "patch", "update")
 _VERBS = {
-    SERVICES: (*_KEEP, "create"),
-    BROKERS: (*_KEEP, "create"),
-    TRIGGERS: (*_KEEP, "create"),
     REVISIONS: _KEEP,
+    **dict.fromkeys((SERVICES, BROKERS, TRIGGERS, LEASES, CONFIGMAPS), (*_KEEP, "create")),
 }
 _BY_PLACE = {(resource.group, resource.version, resource.plural): resource for resource in RESOURCES}
 _METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -46,14 +44,20 @@ class Query:
 
 
 def verbs_of(resource: Resource) -> tuple[str, ...]:
-    """What may be done to it: users make Services, Brokers and Triggers, and everything else follows from these."""
+    """What may be done to it: users make Services, Brokers and Triggers, from which everything else follows; and Leases
+    and ConfigMaps, from which nothing does.
+    """
     return _VERBS.get(resource, _READ)
 
 
 def parse_target(path: str) -> Target:
-    """`/apis/GROUP/VERSION[/namespaces/NS]/PLURAL[/NAME[/status]]`; NotFound for anything else."""
+    """`/apis/GROUP/VERSION[/namespaces/NS]/PLURAL[/NAME[/status]]`, in the core group `/api/VERSION...`; NotFound for
+    anything else.
+    """
     parts = [unquote(part) for part in path.strip("/").split("/")]
-    if len(parts) < 4 or parts[0] != "apis":
+    if parts[0] == "api":
+        parts.insert(1, "")
+    if len(parts) < 4 or parts[0] not in {"api", "apis"}:
         raise NotFound("the server could not find the requested resource")
     place, rest = parts[1:3], parts[3:]
     namespace = None
