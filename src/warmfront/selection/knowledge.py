@@ -72,6 +72,7 @@ class Knowledge:
         self._start = self._cold_start.estimate()
         self._step_s = self._start.p50 / AGE_STEPS
         self._to_and_fro = self._network.estimate(self._environment.network.value, PRIOR_MASS)
+        self._network_moments = self._to_and_fro.moments
         self._warm_shape, self._waiting_shape = self._when_warm.shape, self._when_waiting.shape
         memory_gb = (self._memory_mb or self._environment.settings.default_memory_mb) / 1000
         self.price_per_s = memory_gb * self._environment.settings.price_per_gb_s
@@ -197,7 +198,7 @@ class Knowledge:
 
     def _serve(self, size: int) -> _Served:
         execution = self._execution.estimate(size)
-        network, own = self._to_and_fro.moments, execution.moments
+        network, own = self._network_moments, execution.moments
         moments = Moments(network.mean + own.mean, network.variance + own.variance)
         idle = forecast(
             self._name, Warmth.WARM, self._accuracy.estimate(size), total(moments), self._warm_shape,
