@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
                 self._refuse(fault)
             elif self._reader.awaits_continue:
                 self._reader.expects = False
-                self.transport.write(CONTINUE)
+                self.send(CONTINUE)
         if (len(queue) < self.server.limits.max_pipelined) != self._reading:
             self._turn_reading()
 
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         if not keep:
             self._queue.clear()
             if self._reader.phase == IDLE:
-                self.transport.close()
+                self._close()
             else:
                 self._linger()
             return
@@ -220,17 +220,18 @@ class Connection(asyncio.Protocol):
             self._read_deadline = NEVER
             self._pump()
         elif self.current is None and not self._queue and self._reader.phase == IDLE:
-            self.transport.close()
+            self._close()
         else:
             self.deadline = min(self._read_deadline, self._write_deadline)
 
     def _refuse(self, error: WarmfrontError) -> None:
-        self.transport.write(refusal(*self.server.fault(error, None)))
+        self.send(refusal(*self.server.fault(error, None)))
         self._linger()
 
     def _linger(self) -> None:
         """Close the sending side; read and drop what still comes, for a while, so that the reply is not lost."""
         self._deaf = True
+        self.server.outbox.flush()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.deadline = self.server.loop.time() + _LINGER_S
@@ -245,7 +246,16 @@ class Connection(asyncio.Protocol):
     def shut_when_idle(self) -> None:
         """Close now if no request is begun or in progress; else the reply says `Connection: close`."""
         if self.current is None and not self._queue and self._reader.phase == IDLE:
-            self.transport.close()
+            self._close()
+
+    def send(self, data: bytes) -> None:
+        """Write now, after what waits for the end of the turn."""
+        self.server.outbox.flush()
+        self.transport.write(data)
+
+    def _close(self) -> None:
+        self.server.outbox.flush()
+        self.transport.close()
 
     def _disconnect(self) -> None:
         if self.lost:

@@ -61,11 +61,13 @@ class ServerExchange(Exchange):
         connection = self._connection
         if connection.lost:
             return
+        outbox = connection.server.outbox
         if self.method == "HEAD" or status in _BODILESS or not body:
-            connection.transport.write(self._pending)
+            outbox.put(connection.transport, self._pending)
         elif len(body) < _COPY_LIMIT:
-            connection.transport.write(self._pending + body)
+            outbox.put(connection.transport, self._pending + body)
         else:
+            outbox.flush()
             connection.transport.writelines([self._pending, body])
         self.release()
         connection.done(self._keep)
@@ -98,7 +100,7 @@ class ServerExchange(Exchange):
                 raise RuntimeError(f"body exceeds the declared content-length by {excess} bytes")
         if len(data) >= _COPY_LIMIT:
             self.flush()
-            self._connection.transport.write(data)
+            self._connection.send(data)
         elif self._pending:
             self._pending += data
             if len(self._pending) >= _COPY_LIMIT:
@@ -123,7 +125,7 @@ class ServerExchange(Exchange):
         pending = self._pending + LAST_CHUNK if self._chunked else self._pending
         if pending:
             self._pending = b""
-            connection.transport.write(pending)
+            connection.send(pending)
         connection.done(self._keep)
 
     def abort(self) -> None:
@@ -138,7 +140,7 @@ class ServerExchange(Exchange):
         """Hand what was written to the transport."""
         pending, self._pending = self._pending, b""
         if pending and not self._connection.lost:
-            self._connection.transport.write(pending)
+            self._connection.send(pending)
 
     def _begin(self, status: int, headers: Headers, length: int | None) -> None:
         """Decide framing and persistence, put the head into `_pending`. `length` None: as declared, else unknown."""

@@ -13,6 +13,7 @@ from warmfront.wire.calls import Failure, FailureKind, Origin, Sink
 from warmfront.wire.deadlines import Deadlines
 from warmfront.wire.framing import FRAMING, head, without_framing
 from warmfront.wire.messages import Headers, Response, first
+from warmfront.wire.outbox import Outbox
 from warmfront.wire.upstream import Upstream
 
 __all__ = ["Call", "Failure", "FailureKind", "Origin", "Pool", "Sink"]
@@ -116,10 +117,11 @@ class Call:
 class Lane:
     """All connections to one origin, and the calls that wait for one."""
 
-    __slots__ = ("_connecting", "_open", "_pool", "_tasks", "_waiting", "host", "idle", "origin")
+    __slots__ = ("_connecting", "_open", "_pool", "_tasks", "_waiting", "host", "idle", "origin", "outbox")
 
     def __init__(self, pool: "Pool", origin: Origin) -> None:
         self.origin = origin
+        self.outbox = pool.outbox
         self.host = b"host: %b\r\n" % origin.authority.encode("ascii")
         self.idle: list[Upstream] = []
         self._pool = pool
@@ -269,6 +271,7 @@ class Pool:
         self.max_connections_per_origin = max_connections_per_origin
         self.max_waiting_per_origin = max_waiting_per_origin
         self.closed = False
+        self.outbox = Outbox()
         self.loop: asyncio.AbstractEventLoop
         self.deadlines: Deadlines
         self._attached = False

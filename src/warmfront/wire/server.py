@@ -13,6 +13,7 @@ from warmfront.wire.connection import Connection
 from warmfront.wire.deadlines import Deadlines
 from warmfront.wire.exchange import ServerExchange
 from warmfront.wire.messages import Exchange, Headers
+from warmfront.wire.outbox import Outbox
 
 Handler = Callable[[Exchange], None]
 Fault = Callable[[WarmfrontError, Exchange | None], tuple[int, Headers, bytes]]
@@ -73,6 +74,7 @@ class Server:
         self._empty: asyncio.Event | None = None
         self._refused = 0
         self._unsent: list[ServerExchange] = []
+        self.outbox = Outbox()
 
     @property
     def connections(self) -> int:

@@ -71,7 +71,7 @@ class Upstream(asyncio.Protocol):
         self.deadline = call.deadline
         self._ended = False
         if len(call.body) < _COPY_LIMIT:
-            self.transport.write(call.head + call.body if call.body else call.head)
+            self.lane.outbox.put(self.transport, call.head + call.body if call.body else call.head)
         else:
             self.transport.writelines([call.head, call.body])
         if call.paused:
