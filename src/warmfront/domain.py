@@ -8,6 +8,7 @@ acts, waits, reads a clock or knows a wire format.
 Units: seconds as float (`_s`), instants on the driver's own monotonic clock (`_at`), accuracy in [0, 1], size in bytes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -228,9 +229,75 @@ class Feedback:
         _share("correct", self.correct)
 
 
+class Lesson(NamedTuple):
+    """What one reply taught: the numbers of its outcome that estimators learn from, fit to be told to a peer.
+
+    `z` is how far it came out from what was predicted, in units of the prediction's spread. `waited`: a cold start or a
+    queue was part of the prediction.
+    """
+
+    variant: str
+    revision: str
+    size_bytes: int
+    upstream_s: float
+    execution_s: float | None
+    z: float
+    waited: bool
+    cold: bool
+    censored: bool
+
+
+class Verdict(NamedTuple):
+    """What one feedback taught: how right an answer to an input of that size was, in [0, 1]."""
+
+    variant: str
+    revision: str
+    size_bytes: int
+    correct: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerReport:
+    """What another selector of the same variants has in flight now, and what it was taught since its last report.
+
+    `peer` is the name of that selector's process, never given twice.
+    """
+
+    peer: str
+    in_flight: Mapping[str, int]
+    lessons: tuple[Lesson, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """An action of the plan: wake this variant now, by a real request; `reason` gives the numbers."""
 
     variant: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """An action of the plan: keep `replicas` of this revision ready until `until_at`, whether or not anybody asks."""
+
+    variant: str
+    revision: str
+    until_at: float
+    reason: str
+    replicas: int = 1
+
+    def __post_init__(self) -> None:
+        _positive("replicas", self.replicas)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """An action of the plan: keep this revision no longer; it scales by its traffic again."""
+
+    variant: str
+    revision: str
+    reason: str
+
+
+Action = Start | Keep | Release
