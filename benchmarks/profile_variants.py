@@ -1,4 +1,4 @@
-"""Measures the language-identification variants on this machine and writes their profiles into knative/variants/.
+"""Measures the language-identification variants on this machine and writes their profiles into knative/base/variants/.
 
     python benchmarks/profile_variants.py TEXTS.csv.gz --write
 
@@ -161,7 +161,7 @@ def read(path: Path) -> list[Sample]:
 
 def write(variant: str, found: dict[str, object]) -> None:
     """Put the profile into the variant's manifest, in place of the one that is there."""
-    path = ROOT / "knative" / "variants" / f"{variant}.yaml"
+    path = ROOT / "knative" / "base" / "variants" / f"{variant}.yaml"
     head, marker, tail = path.read_text().partition(ANNOTATION)
     if not marker:
         raise SystemExit(f"{path} has no line {ANNOTATION!r}; add the annotation first")
@@ -178,7 +178,7 @@ def main() -> None:
     """Read the arguments, measure, print one line of JSON per variant."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", type=Path, help="CSV or CSV.gz with columns text, lang, set")
-    parser.add_argument("--write", action="store_true", help="write the profiles into knative/variants/")
+    parser.add_argument("--write", action="store_true", help="write the profiles into knative/base/variants/")
     parser.add_argument("--starts", type=int, default=7, help="fresh processes per variant (default 7)")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="which, comma-separated")
     options = parser.parse_args()

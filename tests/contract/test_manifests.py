@@ -6,15 +6,19 @@ from typing import Any
 import pytest
 import yaml
 
+from warmfront.cloudevents import CloudEvent
 from warmfront.errors import SetupError
 from warmfront.kube.files import load_manifests
 from warmfront.kube.manifests import TASK_LABEL, variant_of
 from warmfront.runtime.environments import command_of, find_folder
+from warmfront.runtime.eventing.filters import attributes_of, compile_filter
 
 ROOT = Path(__file__).parents[2]
 KNATIVE = ROOT / "knative"
+BASE = KNATIVE / "base"
 FIVE_FILES = ("main.py", "requirements.txt", "Procfile", "Containerfile", "README.md")
 OBJECTS = load_manifests(KNATIVE)
+KEEP_WARM = load_manifests(KNATIVE / "components" / "keep-warm" / "role.yaml")
 SERVICES = {obj["metadata"]["name"]: obj for obj in OBJECTS if obj["kind"] == "Service"}
 VARIANTS = {name: obj for name, obj in SERVICES.items() if TASK_LABEL in obj["metadata"].get("labels", {})}
 
@@ -24,11 +28,41 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
     return [obj for obj in OBJECTS if obj["kind"] == kind]
 
 
-def test_kustomization_names_every_file() -> None:
-    """`kubectl apply -k` applies what lies in the folder, no more and no less."""
-    listed = yaml.safe_load((KNATIVE / "kustomization.yaml").read_text())["resources"]
-    files = {str(file.relative_to(KNATIVE)) for file in KNATIVE.rglob("*.yaml")} - {"kustomization.yaml"}
+def test_base_names_every_file() -> None:
+    """What people apply is what lies in base/, no more and no less, whether kubectl or `warmfront up` applies it."""
+    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
+    files = {str(file.relative_to(BASE)) for file in BASE.rglob("*.yaml")} - {"kustomization.yaml"}
     assert sorted(listed) == sorted(files)
+    assert load_manifests(BASE) == OBJECTS
+
+
+@pytest.mark.parametrize("kustomization", sorted(KNATIVE.rglob("kustomization.yaml")), ids=lambda f: f.parent.name)
+def test_every_kustomization_names_what_is_there(kustomization: Path) -> None:
+    """Resources and patches of base, component and overlays exist, and each file beside them is used."""
+    content = yaml.safe_load(kustomization.read_text())
+    folder = kustomization.parent
+    patches = [patch["path"] for patch in content.get("patches", []) if "path" in patch]
+    used = [*content.get("resources", []), *content.get("components", []), *patches]
+    assert [name for name in used if not (folder / name).exists()] == []
+    if folder != KNATIVE:
+        files = {str(file.relative_to(folder)) for file in folder.rglob("*.yaml")} - {"kustomization.yaml"}
+        assert files == {name for name in used if not (folder / name).is_dir()}
+
+
+def test_every_file_is_read() -> None:
+    """No file below knative/ is one that YAML or Kubernetes cannot read."""
+    for file in KNATIVE.rglob("*.yaml"):
+        for document in yaml.safe_load_all(file.read_text()):
+            assert isinstance(document, list) or document["kind"], file
+
+
+@pytest.mark.parametrize("overlay", ["minimal", "production"])
+def test_overlays_enforce_the_restricted_standard(overlay: str) -> None:
+    """Both overlays make a namespace of their own, which admits no pod that asks for more than it needs."""
+    content = yaml.safe_load((KNATIVE / "overlays" / overlay / "kustomization.yaml").read_text())
+    (namespace,) = load_manifests(KNATIVE / "overlays" / overlay / "namespace.yaml")
+    assert namespace["metadata"]["name"] == content["namespace"]
+    assert namespace["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 def test_no_object_twice() -> None:
@@ -38,9 +72,9 @@ def test_no_object_twice() -> None:
 
 
 def test_what_there_is() -> None:
-    """Four variants of one task and the selector in front of them."""
+    """Four variants of one task, the selector in front of them, and the last stop of what nobody could take."""
     assert set(VARIANTS) == {"langid-cld2", "langid-fasttext", "langid-py3langid", "langid-lingua"}
-    assert set(SERVICES) - set(VARIANTS) == {"selector"}
+    assert set(SERVICES) - set(VARIANTS) == {"selector", "event-log"}
     assert {obj["metadata"]["labels"][TASK_LABEL] for obj in VARIANTS.values()} == {"langid"}
 
 
@@ -81,16 +115,45 @@ def test_profiles_span_a_frontier() -> None:
     assert starts == sorted(starts)
 
 
-def test_triggers_reach_the_selector() -> None:
-    """Both kinds of events that the selector acts on are brought to it, from a Broker that is there."""
+@pytest.mark.parametrize("name", SERVICES)
+def test_pods_keep_to_the_restricted_standard(name: str) -> None:
+    """Every container gives up what the Pod Security Standard `restricted` wants given up, and the right to write."""
+    (container,) = SERVICES[name]["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_triggers_share_the_events_out() -> None:
+    """Each event for a selector reaches exactly one subscriber, by filters both runtimes read; others reach none."""
     brokers = {broker["metadata"]["name"] for broker in of_kind("Broker")}
-    subscribed = {}
     for trigger in of_kind("Trigger"):
         assert trigger["spec"]["broker"] in brokers
         subscriber = trigger["spec"]["subscriber"]["ref"]
         assert subscriber["apiVersion"] == SERVICES[subscriber["name"]]["apiVersion"]
-        subscribed[trigger["spec"]["filter"]["attributes"]["type"]] = subscriber["name"]
-    assert subscribed == {"dev.warmfront.inference.request": "selector", "dev.warmfront.feedback": "selector"}
+    filters = [(trigger["spec"]["subscriber"]["ref"]["name"], trigger["spec"]) for trigger in of_kind("Trigger")]
+
+    def takers(kind: str, subject: str | None) -> list[str]:
+        event = CloudEvent(id="1", source="/test", type=kind, subject=subject)
+        return [name for name, spec in filters if compile_filter(spec)(attributes_of(event))]
+
+    assert takers("dev.warmfront.inference.request", "langid") == ["selector"]
+    assert takers("dev.warmfront.inference.request", None) == ["event-log"]
+    assert takers("dev.warmfront.feedback", "langid") == ["selector"]
+    assert takers("dev.warmfront.inference.response", "langid") == []
+    assert takers("com.example.other", None) == []
+
+
+def test_filter_repeats_what_kn_can_say() -> None:
+    """Where a Trigger states `filter` beside `filters`, it is the part of the expression that is about the type."""
+    for trigger in of_kind("Trigger"):
+        (expression,) = trigger["spec"]["filters"]
+        for kind in trigger["spec"].get("filter", {}).get("attributes", {}).values():
+            assert expression["cesql"].startswith(f"type = '{kind}'")
 
 
 def test_delivery_backs_off() -> None:
@@ -99,37 +162,56 @@ def test_delivery_backs_off() -> None:
     delivery = broker["spec"]["delivery"]
     assert delivery["retry"] > 0
     assert {"backoffPolicy", "backoffDelay", "timeout"} <= set(delivery)
+    assert delivery["deadLetterSink"]["ref"]["name"] in SERVICES
 
 
 def test_selector_stays_up_with_its_account() -> None:
     """The selector never scales to zero and runs under the account that the Role is bound to."""
     template = SERVICES["selector"]["spec"]["template"]
     assert template["metadata"]["annotations"]["autoscaling.knative.dev/min-scale"] == "1"
-    (binding,) = of_kind("RoleBinding")
     (account,) = of_kind("ServiceAccount")
-    (role,) = of_kind("Role")
     assert template["spec"]["serviceAccountName"] == account["metadata"]["name"]
-    assert [subject["name"] for subject in binding["subjects"]] == [account["metadata"]["name"]]
-    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", role["metadata"]["name"])
+    for objects in (OBJECTS, KEEP_WARM):
+        (binding,) = (obj for obj in objects if obj["kind"] == "RoleBinding")
+        (role,) = (obj for obj in objects if obj["kind"] == "Role")
+        assert [subject["name"] for subject in binding["subjects"]] == [account["metadata"]["name"]]
+        assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", role["metadata"]["name"])
 
 
-def test_least_privilege() -> None:
-    """The selector may read four kinds of objects and nothing else; it may change nothing."""
-    (role,) = of_kind("Role")
-    allowed = {
-        (group, resource, verb)
+def allowed(objects: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
+    """What the one Role among the objects grants: group, resource, name (empty: all), verb."""
+    (role,) = (obj for obj in objects if obj["kind"] == "Role")
+    return {
+        (group, resource, name, verb)
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
         for verb in rule["verbs"]
     }
-    kinds = {
+
+
+def test_least_privilege() -> None:
+    """The selector reads five kinds of objects, keeps one Lease and one ConfigMap that exist, and nothing else."""
+    seen = {
         ("serving.knative.dev", "services"),
         ("serving.knative.dev", "revisions"),
         ("autoscaling.internal.knative.dev", "podautoscalers"),
         ("discovery.k8s.io", "endpointslices"),
     }
-    assert allowed == {(*kind, verb) for kind in kinds for verb in ("get", "list", "watch")}
+    kept = {("coordination.k8s.io", "leases", "warmfront-selector"), ("", "configmaps", "warmfront-learned")}
+    assert allowed(OBJECTS) == (
+        {(*kind, "", verb) for kind in seen for verb in ("get", "list", "watch")}
+        | {("eventing.knative.dev", "triggers", "", "list")}
+        | {(*one, verb) for one in kept for verb in ("get", "patch", "update")}
+    )
+    shipped = {(obj["kind"], obj["metadata"]["name"]) for obj in OBJECTS}
+    assert {("Lease", "warmfront-selector"), ("ConfigMap", "warmfront-learned")} <= shipped
+
+
+def test_keeping_warm_is_a_right_of_its_own() -> None:
+    """Only the component lets the selector change anything of Knative's: annotations of Revisions."""
+    assert allowed(KEEP_WARM) == {("serving.knative.dev", "revisions", "", "patch")}
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
 import uvloop
 
 from warmfront.errors import BodyTooLarge, SetupError, WarmfrontError
-from warmfront.function.model import ModelFunction, failure, too_large
+from warmfront.function.model import failure, process_age_s, too_large
 from warmfront.wire.messages import Exchange, Headers, Response
 from warmfront.wire.server import Limits, Server
 
@@ -51,11 +51,27 @@ class Settings:
         )
 
 
-def find(target: str) -> ModelFunction[Any]:
-    """The model function that `module:name` names, loaded.
+@runtime_checkable
+class Served(Protocol):
+    """What a process can be made of: a model function, or anything that answers as one does.
+
+    `answer` is called for GET on the event loop, for everything else in many threads at once, and never raises.
+    `draining` is set when the process is about to end.
+    """
+
+    service: str
+    max_body: int
+    draining: bool
+
+    def answer(self, method: str, path: str, headers: Headers, body: bytes) -> Response:
+        """The reply to one request."""
+
+
+def find(target: str) -> Served:
+    """What the function that `module:name` names consists of, its attribute `model`, loaded.
 
     Raises:
-        SetupError: no such module, a requirement missing, no such name, or a name that is no model function.
+        SetupError: no such module, a requirement missing, no such name, or a name that is no such function.
     """
     module_name, _, name = target.partition(":")
     if not module_name or not name:
@@ -66,7 +82,7 @@ def find(target: str) -> ModelFunction[Any]:
         remedy = "start in the function's folder" if error.name == module_name else "install its requirements.txt"
         raise SetupError(f"target {target}: no module named {error.name!r}; {remedy}") from error
     model = getattr(getattr(module, name, None), "model", None)
-    if not isinstance(model, ModelFunction):
+    if not isinstance(model, Served):
         raise SetupError(
             f"target {target}: {module.__file__} has no model function {name!r}, only {_functions(module)}; "
             f"write {name} = model_function(task, load)"
@@ -74,7 +90,7 @@ def find(target: str) -> ModelFunction[Any]:
     return model
 
 
-async def serve(model: ModelFunction[Any], settings: Settings, stop: asyncio.Event) -> None:
+async def serve(model: Served, settings: Settings, stop: asyncio.Event) -> None:
     """Answer requests from now until `stop` is set, then finish what is in flight."""
     front = _Front(model, settings.threads)
     server = Server(front.handle, Limits(max_body=model.max_body), fault=front.fault)
@@ -84,13 +100,13 @@ async def serve(model: ModelFunction[Any], settings: Settings, stop: asyncio.Eve
         raise SetupError(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; set PORT or HOST"
         ) from error
-    _LOG.info("%s is ready on port %d, %.3f s after process start", model.service, port, model.ready_s)
+    _LOG.info("%s is ready on port %d, %.3f s after process start", model.service, port, process_age_s())
     await stop.wait()
     model.draining = True
     await server.close(GRACE_S)
 
 
-def run(model: ModelFunction[Any], settings: Settings) -> None:
+def run(model: Served, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
 
     async def until_signalled() -> None:
@@ -106,7 +122,7 @@ def run(model: ModelFunction[Any], settings: Settings) -> None:
 class _Front:
     """Between the server and the model: GET on the event loop, everything else in a thread."""
 
-    def __init__(self, model: ModelFunction[Any], threads: int) -> None:
+    def __init__(self, model: Served, threads: int) -> None:
         self._model = model
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._loop = asyncio.get_running_loop()
@@ -135,9 +151,7 @@ def _respond(exchange: Exchange, reply: Response) -> None:
 
 
 def _functions(module: ModuleType) -> str:
-    names = sorted(
-        name for name, value in vars(module).items() if isinstance(getattr(value, "model", None), ModelFunction)
-    )
+    names = sorted(name for name, value in vars(module).items() if isinstance(getattr(value, "model", None), Served))
     return ", ".join(names) or "none"
 
 

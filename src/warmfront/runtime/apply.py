@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from copy import deepcopy
 
 from warmfront.errors import InvalidRequest
-from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS, Json, Resource
+from warmfront.kube.resources import BROKERS, CONFIGMAPS, LEASES, SERVICES, TRIGGERS, Json, Resource
 from warmfront.runtime.admission import admit
 from warmfront.runtime.store import Store, merge_patch
 
-_APPLIED = {(r.api_version, r.kind): r for r in (SERVICES, BROKERS, TRIGGERS)}
-# permissions of a cluster: here a revision with a serviceAccountName gets the kubeconfig, others nothing
-_NEEDLESS = frozenset({"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
+_APPLIED = {(r.api_version, r.kind): r for r in (SERVICES, BROKERS, TRIGGERS, LEASES, CONFIGMAPS)}
+# What only a cluster needs. Permissions: here a revision with a serviceAccountName gets the kubeconfig, others nothing.
+_NEEDLESS = frozenset(
+    {"Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "NetworkPolicy",
+     "PodDisruptionBudget"}
+)  # fmt: skip
 
 
 def apply(store: Store, manifests: Iterable[Json]) -> list[str]:

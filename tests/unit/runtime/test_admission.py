@@ -86,6 +86,22 @@ def test_what_a_cluster_has_and_this_has_not_is_named_in_a_warning() -> None:
     assert "they are not enforced" in " ".join(warnings)
 
 
+def test_what_the_restricted_standard_asks_for_is_taken_without_a_word() -> None:
+    """Manifests for a cluster that enforces it apply here silently; a user id, which is a choice, is named."""
+    restricted = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    admission = admitted(service(container={"securityContext": restricted}))
+    assert admission.warnings_for(strict=True) == ()
+    assert admission.obj["spec"]["template"]["spec"]["containers"][0]["securityContext"] == restricted
+    (warning,) = admitted(service(container={"securityContext": {"runAsUser": 1000}})).warnings_for(strict=True)
+    assert "securityContext.runAsUser has no effect" in warning
+
+
 def test_a_misspelt_field_is_a_warning_or_an_error_as_the_client_asks() -> None:
     """`fieldValidation=Strict`, kubectl's default, refuses an unknown field; otherwise it is named in a warning."""
     admission = admitted(service(spec={"containerConcurency": 4}))

@@ -33,14 +33,18 @@ _SPEC_REFUSED = {
     "initContainers": "prepare the function's folder with `warmfront build`",
 }
 _PROCFILE = "the Procfile in the function's folder says what runs"
-_CONTAINER_KNOWN = ("name", "image", "ports", "env", "readinessProbe")
+_CONTAINER_KNOWN = ("name", "image", "ports", "env", "readinessProbe", "securityContext")
+# What the Pod Security Standard `restricted` asks for: every manifest meant for such a cluster carries it, and to name
+# each in a warning would bury the warnings that matter. Everything else of a securityContext is named.
+_SECURITY_KNOWN = ("runAsNonRoot", "readOnlyRootFilesystem", "seccompProfile", "capabilities")
+_SECURITY_IGNORED = dict.fromkeys(("runAsUser", "runAsGroup", "allowPrivilegeEscalation"), _HOST)
 _CONTAINER_IGNORED = {
     "resources": "they are not enforced",
     "imagePullPolicy": "images are not pulled",
     "livenessProbe": "a replica is restarted when its process ends",
     "startupProbe": "the readiness probe alone decides",
     **dict.fromkeys(
-        ("securityContext", "terminationMessagePath", "terminationMessagePolicy", "lifecycle", "stdin", "tty"), _HOST
+        ("terminationMessagePath", "terminationMessagePolicy", "lifecycle", "stdin", "tty"), _HOST
     ),
 }
 _CONTAINER_REFUSED = {
@@ -88,6 +92,8 @@ def _admit_container(container: Json, path: str, findings: Findings) -> None:
     container["name"] = container.get("name") or "user-container"
     container.setdefault("resources", {})
     findings.fields(path, container, known=_CONTAINER_KNOWN, ignored=_CONTAINER_IGNORED, refused=_CONTAINER_REFUSED)
+    security = findings.mapping(container, "securityContext", f"{path}.securityContext")
+    findings.fields(f"{path}.securityContext", security, known=_SECURITY_KNOWN, ignored=_SECURITY_IGNORED)
     image = container.get("image")
     if not image or not isinstance(image, str):
         findings.fault(f"{path}.image", f"is {image!r}; name the image, whose last part names the function's folder")
