@@ -137,9 +137,11 @@ class Observation:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One inference request, as the policies see it. `id` is unique; `excluded` names variants already tried."""
+class Request(NamedTuple):
+    """One inference request, as the policies see it. `id` is unique; `excluded` names variants already tried.
+
+    A tuple: one is made per request on the data plane.
+    """
 
     id: str
     task: str

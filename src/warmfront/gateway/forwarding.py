@@ -13,7 +13,6 @@ Every decision that was started ends in exactly one Outcome.
 """
 
 import logging
-from dataclasses import replace
 
 from warmfront.cloudevents import Headers
 from warmfront.domain import Candidate, Decision, Outcome, Reason, Request, Status, Warmth
@@ -291,7 +290,7 @@ class Passage:
             return
         self._outcome(Status.FAILED, censored=timed_out, now=now)
         plane.measures.retries.child(self.request.task, name).value += 1
-        self.request = replace(self.request, excluded=self.request.excluded | {name})
+        self.request = self.request._replace(excluded=self.request.excluded | {name})
         before = self.decision
         try:
             self._attempt()

@@ -1,7 +1,6 @@
 """Laws that hold for every registered policy, and more for the default one, over generated catalogues and requests."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -177,8 +176,8 @@ def test_effective_predicts_no_miss_while_someone_can(catalogue, request_):
 @given(catalogue=catalogues(), request_=requests, more=st.floats(0.0, 20.0))
 def test_more_time_is_never_less_likely(catalogue, request_, more):
     """P rises with the budget, for every candidate."""
-    asked, later = selector(catalogue), replace(request_, deadline_at=(request_.deadline_at or 1.0) + more)
-    request_ = replace(request_, deadline_at=request_.deadline_at or 1.0)
+    asked, later = selector(catalogue), request_._replace(deadline_at=(request_.deadline_at or 1.0) + more)
+    request_ = request_._replace(deadline_at=request_.deadline_at or 1.0)
     for before, after in zip(
         asked.decide(request_, 0.0).alternatives, asked.decide(later, 0.0).alternatives, strict=True
     ):
