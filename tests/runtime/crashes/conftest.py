@@ -18,6 +18,7 @@ import yaml
 
 from warmfront.cloudevents import CloudEvent, decode, encode
 from warmfront.kube.files import load_manifests
+from warmfront.kube.manifests import TASK_LABEL
 from warmfront.runtime.addresses import Addresses
 from warmfront.wire.messages import Exchange
 from warmfront.wire.pool import Pool
@@ -185,12 +186,19 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def project() -> Callable[..., list[Object]]:
-    """The manifests of `knative/` with only those variants that are named."""
+    """The manifests of `knative/` with only those variants that are named.
+
+    The Broker has no dead-letter sink: what nobody takes is kept, where a test finds it.
+    """
 
     def manifests(*variants: str) -> list[Object]:
-        wanted = {"selector", *variants}
         objects = load_manifests(ROOT / "knative")
-        return [obj for obj in objects if obj["kind"] != "Service" or obj["metadata"]["name"] in wanted]
+        for broker in (obj for obj in objects if obj["kind"] == "Broker"):
+            broker["spec"]["delivery"].pop("deadLetterSink", None)
+        return [obj for obj in objects if not is_variant(obj) or obj["metadata"]["name"] in variants]
+
+    def is_variant(obj: Object) -> bool:
+        return obj["kind"] == "Service" and TASK_LABEL in obj["metadata"].get("labels", {})
 
     return manifests
 
