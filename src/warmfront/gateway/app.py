@@ -6,8 +6,10 @@ What may live here: what is built from what, start and end of the process. What 
 import asyncio
 import gc
 import logging
+import os
 import random
 import signal
+import socket
 from collections.abc import Mapping
 from functools import partial
 
@@ -21,6 +23,7 @@ from warmfront.gateway.settings import Settings
 from warmfront.kube.catalogue import Catalogue
 from warmfront.kube.client import KubeClient
 from warmfront.kube.connection import Connection
+from warmfront.kube.keeper import Keeper
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
 from warmfront.telemetry import logs
@@ -61,7 +64,9 @@ class App:
             self._client, connection.namespace, self.gateway.update, clock=self.gateway.plane.clock
         )
         self.gateway.plane.settled = lambda: self._catalogue.ready
-        self.gateway.describe = self._catalogue.describe
+        self.gateway.describe = self._describe
+        self._keeper = self._build_keeper() if settings.keep_warm else None
+        self.gateway.keeping.keeper = self._keeper
         self._defaults: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,6 +80,8 @@ class App:
     async def start(self) -> None:
         """Begin to watch the catalogue; returns at once."""
         await self._catalogue.start()
+        if self._keeper is not None:
+            await self._keeper.start()
         loop = asyncio.get_running_loop()
         self._defaults = loop.create_task(
             defaults.follow(self._client, self._namespace, self.settings.service, self.gateway.intake)
@@ -88,9 +95,26 @@ class App:
         if self._defaults is not None:
             self._defaults.cancel()
             await asyncio.gather(self._defaults, return_exceptions=True)
+        if self._keeper is not None:
+            await self._keeper.close()
         await self._catalogue.close()
         await self.pool.close()
         self.gateway.close()
+
+    def _build_keeper(self) -> Keeper:
+        plane = self.gateway.plane
+        return Keeper(
+            self._client,
+            self._namespace,
+            f"{socket.gethostname()}-{os.urandom(4).hex()}",
+            lambda: {name: seen.variant.revision for name, seen in plane.selector.catalogue.items()},
+            clock=plane.clock,
+            wall=plane.wall,
+        )
+
+    def _describe(self) -> Mapping[str, str]:
+        said = self._catalogue.describe()
+        return said if self._keeper is None else said | {"keep-warm": self._keeper.describe()}
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(TICK_S, self._tick, loop)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from warmfront.domain import Observation, Request
+from warmfront.domain import Observation, Request, Start
 from warmfront.errors import InvalidRequest, MethodNotAllowed, Unauthorized, UnknownTask, WarmfrontError
 from warmfront.gateway import introspection, problems, routes
 from warmfront.gateway.admission import Admission
@@ -20,6 +20,7 @@ from warmfront.gateway.dialects import OPEN_INFERENCE, TASK_HEADER, Message, sor
 from warmfront.gateway.events import Events
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
+from warmfront.gateway.keeping import Keeping
 from warmfront.gateway.measures import Measures
 from warmfront.gateway.objective import from_headers, from_parameters
 from warmfront.gateway.plane import Memory, Plane, Selector
@@ -76,6 +77,7 @@ class Gateway:
         self.intake = Intake(self.plane)
         self.events = Events(self.plane, self.intake)
         self.waker = Waker(self.plane)
+        self.keeping = Keeping(self.plane, self._json, self._fail)
         self.describe: Callable[[], Mapping[str, str]] = lambda: _NO_FEED
         self.draining = False
         self.plane.measures.registry.collect(self._collect)
@@ -85,6 +87,8 @@ class Gateway:
             Action.DECIDE: self._decide,
             Action.TASKS: self._tasks,
             Action.TASK: self._task,
+            Action.WARM: self._warm,
+            Action.RELEASE: self._release,
             Action.LIVE: self._live,
             Action.READY: self._ready,
             Action.METRICS: self._metrics,
@@ -132,7 +136,11 @@ class Gateway:
 
     def tick(self) -> None:
         """Once a second: act on the plan, write pending rows."""
-        self.waker.tick()
+        for action in self.plane.selector.plan(self.plane.clock()):
+            if isinstance(action, Start):
+                self.waker.wake(action)
+            else:
+                self.keeping.act(action)
         if self.plane.records is not None:
             self.plane.records.flush()
 
@@ -213,7 +221,18 @@ class Gateway:
             raise self.plane.unknown(task)
         now = plane.clock()
         request = Request(id=plane.next_id(), task=task, size_bytes=introspection.ESTIMATE_BYTES, arrival_at=now)
-        return introspection.task(task, observations, plane.selector.decide(request, now))
+        kept_until = {o.variant.name: self.keeping.until(o.variant) for o in observations}
+        return introspection.task(task, observations, plane.selector.decide(request, now), kept_until)
+
+    # -- keeping warm ------------------------------------------------------------------------------------------------
+
+    def _warm(self, exchange: Exchange, route: Route, variant: str) -> None:  # noqa: ARG002 - one shape for all actions
+        self.keeping.warm(exchange, variant)
+
+    def _release(self, exchange: Exchange, route: Route, variant: str) -> None:  # noqa: ARG002 - one shape for all
+        self.keeping.release(exchange, variant)
+
+    # -- health ------------------------------------------------------------------------------------------------------
 
     def _live(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
         self._json(exchange, {"live": True})

@@ -3,6 +3,7 @@
 Durations on the wire are milliseconds, as everywhere outside the code.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from warmfront.domain import Candidate, Decision, Observation
@@ -68,7 +69,9 @@ def observation(one: Observation) -> dict[str, Any]:
     }
 
 
-def task(name: str, observations: list[Observation], estimate: Decision) -> dict[str, Any]:
+def task(
+    name: str, observations: list[Observation], estimate: Decision, kept_until: Mapping[str, str | None]
+) -> dict[str, Any]:
     """One task: its variants as observed, each with its estimate for an input of ESTIMATE_BYTES without a deadline."""
     estimates = {c.variant.name: candidate(c) for c in estimate.alternatives}
     return {
@@ -76,5 +79,8 @@ def task(name: str, observations: list[Observation], estimate: Decision) -> dict
         "policy": estimate.policy,
         "estimate_bytes": ESTIMATE_BYTES,
         "would_choose": estimate.chosen.variant.name if estimate.chosen else None,
-        "variants": [observation(o) | {"estimate": estimates.get(o.variant.name)} for o in observations],
+        "variants": [
+            observation(o) | {"kept_until": kept_until.get(o.variant.name), "estimate": estimates.get(o.variant.name)}
+            for o in observations
+        ],
     }

@@ -5,12 +5,12 @@ thing, the absolute deadline and the `time` of events.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from warmfront.cloudevents import Headers
-from warmfront.domain import Decision, Feedback, Observation, Outcome, Request, Start, Status
+from warmfront.domain import Action, Decision, Feedback, Observation, Outcome, Request, Status
 from warmfront.errors import NoVariant, UnknownTask, WarmfrontError
 from warmfront.gateway.admission import Admission
 from warmfront.gateway.measures import Measures
@@ -48,8 +48,8 @@ class Selector(Protocol):
         """What became of it, or whether it was right."""
         ...
 
-    def plan(self, now: float) -> list[Start]:
-        """Which variants to wake now."""
+    def plan(self, now: float) -> Sequence[Action]:
+        """Which variants to wake, keep or release now."""
         ...
 
 

@@ -20,6 +20,8 @@ class Action(Enum):
     DECIDE = "decide"
     TASKS = "tasks"
     TASK = "task"
+    WARM = "warm"
+    RELEASE = "release"
     LIVE = "live"
     READY = "ready"
     METRICS = "metrics"
@@ -27,7 +29,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
-    """One row, itself and no equal: paths are `prefix + task + suffix`, or `prefix` alone when `suffix` is None."""
+    """One row, itself and no equal: paths are `prefix + name + suffix`, or `prefix` alone when `suffix` is None."""
 
     method: str
     prefix: str
@@ -47,6 +49,8 @@ ROUTES = (
     Route(method="POST", prefix="/decide/", suffix="", action=Action.DECIDE, protocols=(RAW,), guarded=True),
     Route(method="GET", prefix="/tasks", action=Action.TASKS, guarded=True),
     Route(method="GET", prefix="/tasks/", suffix="", action=Action.TASK, guarded=True),
+    Route(method="POST", prefix="/warm/", suffix="", action=Action.WARM, guarded=True),
+    Route(method="DELETE", prefix="/warm/", suffix="", action=Action.RELEASE, guarded=True),
     Route(method="GET", prefix="/metrics", action=Action.METRICS, guarded=True),
     *(
         Route(method="GET", prefix=path, action=Action.LIVE)
@@ -67,7 +71,7 @@ _NAMED = tuple(
 
 @lru_cache(maxsize=256)
 def match(method: str, path: str) -> tuple[Route, str]:
-    """The route of a request and the task in its path (empty when the path names none).
+    """The route of a request and the task or variant in its path (empty when the path names none).
 
     Raises NotFound for an unknown path, MethodNotAllowed for a known one. HEAD is answered as GET. The last few paths
     are remembered: callers ask for the same tasks again and again.

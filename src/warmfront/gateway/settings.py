@@ -21,8 +21,9 @@ class Settings:
     `header_timeout_s` and `body_timeout_s` bound how long a client may take to send, `max_waiting` how many requests
     wait for a cold start. `access_log` is the share of requests logged, 0 to 1. `token`, when set, is wanted as bearer
     token on everything but health and inference. `platform` names where the variants run (laptop or cluster), the
-    prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `seed` makes policies that draw lots
-    repeatable. `records` is a file for request rows.
+    prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `keep_warm` lets it keep variants warm;
+    on a cluster that takes the permission to patch Revisions. `seed` makes policies that draw lots repeatable.
+    `records` is a file for request rows.
     """
 
     port: int = 8080
@@ -31,6 +32,7 @@ class Settings:
     revision: str = ""
     policy: str = "effective"
     platform: str = "cluster"
+    keep_warm: bool = False
     seed: int | None = None
     run_id: str = ""
     token: str = ""
@@ -110,10 +112,17 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise ValueError
+    return text == "on"
+
+
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _Rule = tuple[Callable[[str], Any], str]
 _BY_TYPE: Mapping[type, _Rule] = {
     str: (str, "text"),
+    bool: (_switch, "on or off"),
     int: (_whole(1, 2**40), "a whole number from 1"),
     float: (_number(0.001, 86_400), "a number of seconds from 0.001 to 86400"),
 }

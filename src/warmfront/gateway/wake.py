@@ -1,4 +1,4 @@
-"""Acts on the selector's plan: once a second, the variants that are worth it are woken by a real request.
+"""Wakes the variants that the selector's plan says are worth it, by a real request.
 
 The request is a GET of the readiness path through the variant's own address, so that it passes the activator on every
 platform; it is not an inference and counts as none. What must not live here: which variant is worth it.
@@ -23,13 +23,8 @@ class Waker:
         self._plane = plane
         self.under_way: set[str] = set()
 
-    def tick(self) -> None:
-        """Ask for the plan and start what it says."""
-        plane = self._plane
-        for start in plane.selector.plan(plane.clock()):
-            self._wake(start)
-
-    def _wake(self, start: Start) -> None:
+    def wake(self, start: Start) -> None:
+        """Send the request, unless one is under way or the variant is gone."""
         plane, name = self._plane, start.variant
         target = plane.targets.get(name)
         if target is None or name in self.under_way:

@@ -14,7 +14,7 @@ from warmfront.domain import Keep, Release
 from warmfront.errors import Conflict, NotFound, Unauthorized, Unprocessable, WarmfrontError
 from warmfront.kube.client import KubeClient
 from warmfront.kube.follow import Follower
-from warmfront.kube.kept import Changes, Chore, Kept, due, keeping, kept_by, releasing
+from warmfront.kube.kept import PERSON, Changes, Chore, Kept, due, keeping, kept_by, releasing
 from warmfront.kube.lease import Leadership
 from warmfront.kube.resources import REVISIONS
 
@@ -106,10 +106,18 @@ class Keeper:
         )
         return kept
 
-    async def release(self, release: Release) -> bool:
-        """Let every kept revision of the variant go, or this one at least; whether any was kept. Raises as `keep`."""
+    async def release(self, release: Release, *, by: str) -> bool:
+        """Let every kept revision of the variant go, this one included; whether any was kept. Raises as `keep`.
+
+        What a person asked for only a person takes back.
+        """
+
+        def changes_of(obj: Object) -> Changes:
+            kept = kept_by(obj)
+            return {} if kept is not None and kept.by == PERSON != by else releasing(obj)
+
         named = {release.revision} | {one.revision for one in self._kept.values() if one.variant == release.variant}
-        ended = [await self._change(name, releasing) for name in sorted(named) if name]
+        ended = [await self._change(name, changes_of) for name in sorted(named)]
         _log.info("released a variant", extra={"fields": {"variant": release.variant, "reason": release.reason}})
         return any(changed for _, changed in ended)
 
