@@ -10,6 +10,8 @@ _COMMANDS = {
     "up": "run Knative and everything in knative/ on this machine",
     "infer": "ask a task; see the answer, the chosen variant and why",
     "tasks": "list tasks, or one task's variants with their estimates",
+    "warm": "keep a variant warm for a while",
+    "release": "keep a variant warm no longer",
     "build": "make the environments that functions need",
     "completion": "print the shell completion script",
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 STATE = Path(".warmfront")
 
 
@@ -19,10 +19,10 @@ class Duration(click.ParamType[float]):
         """Seconds."""
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)", str(value))
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", str(value))
         if match is None or float(match[1]) <= 0:
             self.fail(
-                f"{value!r} is not a duration; write a number above 0 with ms, s or m, such as 300ms",
+                f"{value!r} is not a duration; write a number above 0 with ms, s, m or h, such as 300ms",
                 param,
                 ctx,
             )

@@ -34,3 +34,5 @@ def command(task: str | None, output: str, namespace: str | None, selector: str 
         for variant in one["variants"]:
             if not variant["available"]:
                 console.print(f"{variant['variant']}: {variant['reason']}", style="red", markup=False)
+            if variant["kept_until"]:
+                console.print(f"{variant['variant']}: kept warm until {variant['kept_until']}", markup=False)
