@@ -8,11 +8,11 @@ nor how it ends has a say in whether it is learned. (The first reply after a pau
 server, that is a long one more often than not.)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf, log
 from typing import NamedTuple
 
-from warmfront.domain import Outcome, Profile, Status, Variant, Warmth
+from warmfront.domain import Lesson, Outcome, Profile, Status, Variant, Verdict, Warmth
 from warmfront.selection.estimators.accuracy import Accuracy
 from warmfront.selection.estimators.calibration import Calibration
 from warmfront.selection.estimators.cold_start import ColdStart, residual
@@ -20,6 +20,7 @@ from warmfront.selection.estimators.duration import Duration, Moments, from_spre
 from warmfront.selection.estimators.latency import Execution
 from warmfront.selection.estimators.samples import PRIOR_MASS, LogSamples, Shared
 from warmfront.selection.forecast import Forecast, forecast
+from warmfront.selection.learned import Learned, LearnedVariant
 from warmfront.selection.settings import SelectorSettings
 
 AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected length
@@ -37,6 +38,16 @@ class Environment:
         self.network = Shared(from_spread(settings.network_s))
         self.platform = Shared(from_spread(settings.platform_start_s))
 
+    def export(self, variants: Mapping[str, LearnedVariant]) -> Learned:
+        """What was learned of these variants and of what they share, as plain data."""
+        age_s = min((one.age_s for one in variants.values()), default=0.0)
+        return Learned(variants=variants, network=self.network.export(), platform=self.platform.export(), age_s=age_s)
+
+    def restore(self, learned: Learned, share: float) -> None:
+        """Take back that share of what is common to all variants."""
+        self.network.restore(learned.network, share)
+        self.platform.restore(learned.platform, share)
+
 
 class _Served(NamedTuple):
     """What is expected for one size once a replica serves it."""
@@ -44,6 +55,21 @@ class _Served(NamedTuple):
     execution: Duration
     moments: Moments  # network and execution together
     idle: Forecast  # a ready replica with nothing to do
+
+
+def lesson(variant: Variant, size: int, outcome: Outcome, expected: Forecast) -> Lesson | None:
+    """What a reply teaches that was `expected` so.
+
+    A failure teaches nothing about time unless it was cut off: then only that it would have taken longer.
+    """
+    if outcome.status is Status.REJECTED or (outcome.status is Status.FAILED and not outcome.censored):
+        return None
+    upstream_s = max(outcome.upstream_s, LEAST_S)
+    return Lesson(
+        variant=variant.name, revision=variant.revision, size_bytes=size, upstream_s=upstream_s,
+        execution_s=outcome.execution_s, z=(log(upstream_s) - expected.latency.mu) / expected.latency.sigma,
+        waited=expected.warmth is not Warmth.WARM or expected.wait_s > 0, cold=outcome.cold, censored=outcome.censored,
+    )  # fmt: skip
 
 
 class Knowledge:
@@ -79,6 +105,36 @@ class Knowledge:
         self.start_s = self._start.moments.mean
         self._refreshed()
 
+    # outliving the process
+
+    def export(self, variant: Variant, age_s: float) -> LearnedVariant:
+        """All that was learned of `variant`, as plain data."""
+        execution, execution_by_size = self._execution.export()
+        accuracy, accuracy_by_size = self._accuracy.export()
+        return LearnedVariant(
+            revision=variant.revision, profile=variant.profile, age_s=age_s,
+            execution=execution, execution_by_size=execution_by_size,
+            network=self._network.export(), cold_start=self._cold_start.export(),
+            accuracy=accuracy, accuracy_by_size=accuracy_by_size,
+            warm=self._when_warm.export(), waiting=self._when_waiting.export(),
+        )  # fmt: skip
+
+    def restore(self, learned: LearnedVariant, share: float, variant: Variant) -> None:
+        """Take back that share of what was exported; if it was learned of another revision, `variant` inherits it.
+
+        Nothing must have been learned before.
+        """
+        self.renew(learned.profile)
+        self._execution.restore(learned.execution, learned.execution_by_size, share)
+        self._accuracy.restore(learned.accuracy, learned.accuracy_by_size, share)
+        self._network.restore(learned.network, share)
+        self._cold_start.restore(learned.cold_start, share)
+        self._when_warm.restore(learned.warm, share)
+        self._when_waiting.restore(learned.waiting, share)
+        if (learned.revision, learned.profile) != (variant.revision, variant.profile):
+            self.renew(variant.profile)
+        self.refresh()
+
     # learning
 
     def wants(self, now: float) -> bool:
@@ -103,30 +159,23 @@ class Knowledge:
         self.refresh()
         return moved
 
-    def learn_accuracy(self, size: int, correct: float) -> None:
-        """Learn that an answer was right (1), wrong (0) or in between."""
-        self._accuracy.observe(size, correct)
+    def learn_accuracy(self, verdict: Verdict) -> None:
+        """Learn how right an answer was."""
+        self._accuracy.observe(verdict.size_bytes, verdict.correct)
         self.refresh()
 
-    def learn_reply(self, size: int, outcome: Outcome, expected: Forecast) -> bool:
-        """Learn from a reply that was `expected` so; true when that moved the network's share, for everybody.
-
-        A failure teaches nothing about time unless it was cut off: then only that it would have taken longer.
-        """
-        if outcome.status is Status.REJECTED or (outcome.status is Status.FAILED and not outcome.censored):
-            return False
-        upstream_s = max(outcome.upstream_s, LEAST_S)
-        z = (log(upstream_s) - expected.latency.mu) / expected.latency.sigma
-        waited = expected.warmth is not Warmth.WARM or expected.wait_s > 0
-        calibration = self._when_waiting if waited else self._when_warm
+    def learn_reply(self, lesson: Lesson) -> bool:
+        """Learn from a reply, one's own or a peer's; true when that moved the network's share, for everybody."""
+        calibration = self._when_waiting if lesson.waited else self._when_warm
+        waited = lesson.waited or lesson.cold
         moved = False
-        if outcome.censored:
-            calibration.observe_beyond(z)
-            if not (waited or outcome.cold):
-                self._learn_beyond(size, upstream_s)
+        if lesson.censored:
+            calibration.observe_beyond(lesson.z)
+            if not waited:
+                self._learn_beyond(lesson.size_bytes, lesson.upstream_s)
         else:
-            calibration.observe(z)
-            moved = self._learn_call(size, upstream_s, outcome.execution_s, waited=waited or outcome.cold)
+            calibration.observe(lesson.z)
+            moved = self._learn_call(lesson.size_bytes, lesson.upstream_s, lesson.execution_s, waited=waited)
         self._replies += 1
         if self._replies <= PROMPT_REPLIES or self._replies % PER_REFRESH == 0:
             self.refresh()

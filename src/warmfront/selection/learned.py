@@ -116,3 +116,6 @@ def _check(name: str, numbers: Iterable[float]) -> None:
 def _check_age(age_s: float) -> None:
     if not (isfinite(age_s) and age_s >= 0):
         raise ValueError(f"age_s is {age_s!r}; it must be finite and at least 0")
+
+
+NOTHING = Learned()

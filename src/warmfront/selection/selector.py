@@ -2,22 +2,38 @@
 
 What drives it, a gateway on real time or a driver on a virtual clock, hands in observations, requests and outcomes with
 its own clock, and acts on what comes out. `decide` changes nothing; only `started` counts a request.
+Two more calls hand out what others need: `report` is for the selectors beside this one, which take it by `update`,
+`learned` for the one after it, which is built with it.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
-from warmfront.domain import Candidate, Decision, Feedback, Observation, Outcome, Reason, Request, Start
+from warmfront.domain import (
+    Candidate,
+    Decision,
+    Feedback,
+    Lesson,
+    Observation,
+    Outcome,
+    PeerReport,
+    Reason,
+    Request,
+    Start,
+    Verdict,
+)
 from warmfront.errors import Conflict, NotFound
 from warmfront.selection.estimators.calibration import BINS
 from warmfront.selection.forecast import Forecast, log_budget
-from warmfront.selection.knowledge import Environment
+from warmfront.selection.knowledge import Environment, lesson
+from warmfront.selection.learned import NOTHING, Learned, kept_share
 from warmfront.selection.policies.base import Policy, conclude
 from warmfront.selection.prewarm import Planner
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
-from warmfront.selection.variants import KnownVariant
+from warmfront.selection.variants import NEVER, KnownVariant
 
 __all__ = ["Selector", "SelectorSettings"]
 
@@ -30,10 +46,18 @@ class Selector:
     """Catalogue, in-flight counts, estimators and warm-set decisions of all tasks.
 
     `policy` is built by `selection.policies.POLICIES[name](rng=...)`. `now` is always the driver's own monotonic clock,
-    in seconds, and never runs backwards.
+    in seconds, and never runs backwards. `learned` is what an earlier selector left behind, its ages as of `learned_at`
+    on that clock.
     """
 
-    def __init__(self, *, policy: Policy, settings: SelectorSettings = DEFAULTS) -> None:
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        settings: SelectorSettings = DEFAULTS,
+        learned: Learned = NOTHING,
+        learned_at: float = 0.0,
+    ) -> None:
         self._policy = policy
         self._settings = settings
         self._environment = Environment(settings)
@@ -43,14 +67,25 @@ class Selector:
         self._pending: OrderedDict[str, _Sent] = OrderedDict()  # the oldest of these goes in constant time;
         self._answered: OrderedDict[str, _Sent] = OrderedDict()  # of a dict, it is found behind the gaps of all gone
         self._planner = Planner(policy, settings)
+        self._lessons: deque[Lesson] = deque(maxlen=settings.max_lessons)
+        self._verdicts: deque[Verdict] = deque(maxlen=settings.max_lessons)
+        self._left = dict(learned.variants)  # by the earlier selector, of variants not seen yet
+        self._left_at = learned_at
+        self._environment.restore(learned, kept_share(learned.age_s, settings.learned_half_life_s))
 
     @property
     def catalogue(self) -> Mapping[str, Observation]:
         """The latest observation of every variant, by name; a view that cannot be written to."""
         return MappingProxyType(self._catalogue)
 
-    def update(self, observation: Observation, now: float) -> None:
-        """Take what was seen of a variant; it replaces what was seen before. `gone` forgets the variant."""
+    def update(self, observation: Observation | PeerReport, now: float) -> None:
+        """Take what was seen of a variant; it replaces what was seen before. `gone` forgets the variant.
+
+        A peer's report replaces what that peer said was in flight, until it is `peer_hold_s` old, and teaches.
+        """
+        if isinstance(observation, PeerReport):
+            self._hear(observation, now)
+            return
         variant = observation.variant
         known = self._known.get(variant.name)
         moved_task = known is not None and known.variant.task != variant.task
@@ -63,6 +98,9 @@ class Selector:
         if known is None:
             known = self._known[variant.name] = KnownVariant(observation, self._environment)
             self._tasks.setdefault(variant.task, []).append(known)
+            left = self._left.pop(variant.name, None)
+            if left is not None:
+                known.inherit(left, self._left_at - left.age_s, now)
         elif known.update(observation, now):
             self._refresh_all()
 
@@ -111,7 +149,7 @@ class Selector:
                 _make(
                     Candidate,
                     (
-                        variant, warmth, ready, known.in_flight, accuracy, probability,
+                        variant, warmth, ready, known.in_flight + known.others, accuracy, probability,
                         predicted_s, p95_s, wait_s, score(forecast, probability), verdict,
                     ),
                 )
@@ -158,7 +196,7 @@ class Selector:
     def observe(self, outcome: Outcome | Feedback, now: float) -> None:
         """Learn what became of a started decision. Raises NotFound for a decision unknown or forgotten."""
         if isinstance(outcome, Feedback):
-            self._judge(outcome)
+            self._judge(outcome, now)
             return
         id_ = outcome.decision_id
         sent = self._pending.pop(id_, None)
@@ -170,19 +208,59 @@ class Selector:
             answered.popitem(last=False)
         known, size, expected = sent
         known.ended(outcome, now)
-        if expected is not None and known.knowledge.learn_reply(size, outcome, expected):
+        if expected is not None:
+            taught = lesson(known.variant, size, outcome, expected)
+            if taught is not None:
+                self._lessons.append(taught)
+                self._learn(known, taught, now)
+
+    def _learn(self, known: KnownVariant, taught: Lesson | Verdict, now: float) -> None:
+        known.taught_at = now
+        if isinstance(taught, Verdict):
+            known.knowledge.learn_accuracy(taught)
+        elif known.knowledge.learn_reply(taught):
             self._refresh_all()
 
-    def _judge(self, feedback: Feedback) -> None:
+    def _judge(self, feedback: Feedback, now: float) -> None:
         sent = self._answered.get(feedback.decision_id) or self._pending.get(feedback.decision_id)
         if sent is None:
             raise NotFound(_unknown(feedback.decision_id))
         known, size, _ = sent
-        known.knowledge.learn_accuracy(size, feedback.correct)
+        verdict = Verdict(known.variant.name, known.variant.revision, size, feedback.correct)
+        self._verdicts.append(verdict)
+        self._learn(known, verdict, now)
 
     def plan(self, now: float) -> list[Start]:
         """The variants worth waking now, in the background. Each is told once and then presumed to be starting."""
         return [start for task, variants in self._tasks.items() for start in self._planner.plan(task, variants, now)]
+
+    def report(self, peer: str) -> PeerReport:
+        """What this selector, named `peer`, has for its peers: now in flight, and taught since the last report."""
+        in_flight = {name: known.in_flight for name, known in self._known.items() if known.in_flight}
+        report = PeerReport(
+            peer=peer, in_flight=in_flight, lessons=tuple(self._lessons), verdicts=tuple(self._verdicts)
+        )
+        self._lessons.clear()
+        self._verdicts.clear()
+        return report
+
+    def _hear(self, report: PeerReport, now: float) -> None:
+        for name, known in self._known.items():
+            known.shared(report.peer, report.in_flight.get(name, 0), now)
+        told: list[Lesson | Verdict] = [*report.lessons, *report.verdicts]
+        for taught in told:
+            subject = self._known.get(taught.variant)
+            if subject is not None and subject.variant.revision == taught.revision:
+                self._learn(subject, taught, now)
+
+    def learned(self, now: float) -> Learned:
+        """All that was learned, even of variants that were only heard of from an earlier selector."""
+        passed_s = now - self._left_at
+        variants = {name: replace(left, age_s=left.age_s + passed_s) for name, left in self._left.items()}
+        for name, known in self._known.items():
+            if known.taught_at > NEVER:
+                variants[name] = known.knowledge.export(known.variant, now - known.taught_at)
+        return self._environment.export(variants)
 
     def _forget(self, name: str) -> None:
         known = self._known.pop(name, None)

@@ -42,7 +42,12 @@ class SelectorSettings:
     backoff_s: float = 1.0
     backoff_limit_s: float = 60.0
 
+    # other selectors of the same variants
+    peer_hold_s: float = 2.0  # how long a peer's counts hold without a new report: it may have died
+    max_lessons: int = 64  # lessons, and as many verdicts, that one report to peers carries: the latest
+
     # memory
+    learned_half_life_s: float = 86_400.0  # what was learned before a restart counts half after a day
     max_pending: int = 20_000  # decisions started and not yet ended
     max_answered: int = 20_000  # ended decisions that feedback may still name
 

@@ -9,6 +9,7 @@ from sys import maxsize
 from warmfront.domain import Observation, Outcome, Status, Warmth
 from warmfront.selection.forecast import Forecast
 from warmfront.selection.knowledge import Environment, Knowledge
+from warmfront.selection.learned import LearnedVariant, kept_share
 from warmfront.selection.standing import Standing, a_little_before
 
 NEVER = float("-inf")
@@ -22,7 +23,10 @@ class KnownVariant:
         self.standings: dict[int, Standing] = {}  # by size; see `standing`
         self.since = self.until = NEVER  # when they hold, if there are any
         self.knowledge = Knowledge(observation.variant, environment, self.standings.clear)
-        self.in_flight = 0
+        self.in_flight = 0  # of this selector,
+        self.others = 0  # and of its peers, as of the time for which there are standings
+        self._peers: dict[str, tuple[int, float]] = {}  # by peer: how many, and until when that is believed
+        self.taught_at = NEVER
         self._start_presumed_at = NEVER  # a start was asked for; no observation has shown it yet
         self._ready_presumed_at = NEVER  # a reply proved a replica; no observation has shown it yet
         self.failures = 0  # in a row
@@ -32,6 +36,7 @@ class KnownVariant:
     def _see(self, observation: Observation) -> None:
         self.observation, self.variant = observation, observation.variant
         self._full = (observation.ready or 1) * observation.variant.concurrency or maxsize
+        self._free = self._full - self.others  # places that peers have left
         self.standings.clear()
 
     def update(self, observation: Observation, now: float) -> bool:
@@ -56,10 +61,16 @@ class KnownVariant:
         moved = [self.knowledge.learn_start(now - at) for at in asked[:came]]
         return any(moved)
 
+    def inherit(self, learned: LearnedVariant, taught_at: float, now: float) -> None:
+        """Take over what an earlier selector learned, the last of it at `taught_at`: the less of it the older it is."""
+        self.taught_at = taught_at
+        share = kept_share(now - taught_at, self._settings.learned_half_life_s)
+        self.knowledge.restore(learned, share, self.variant)
+
     def sent(self, now: float) -> None:
         """One more request is on its way; if nothing is ready or coming, it makes a start come."""
         self.in_flight += 1
-        if self.in_flight >= self._full:
+        if self.in_flight >= self._free:
             self.standings.clear()
         if not self.observation.ready and self.warmth(now) is Warmth.COLD:
             self.presume_start(now)
@@ -71,9 +82,24 @@ class KnownVariant:
 
     def lost(self) -> None:
         """One request less in flight; what became of it is not known here."""
-        if self.in_flight >= self._full:
+        if self.in_flight >= self._free:
             self.standings.clear()
         self.in_flight -= 1
+
+    def shared(self, peer: str, count: int, now: float) -> None:
+        """A peer has `count` requests in flight here, as far as is known for the next `peer_hold_s`."""
+        if count:
+            self._peers[peer] = (count, now + self._settings.peer_hold_s)
+        elif self._peers.pop(peer, None) is None:
+            return
+        self._count_others(now)
+        self.standings.clear()
+
+    def _count_others(self, now: float) -> None:
+        """Without those of whom nothing was heard for too long."""
+        self._peers = {peer: (count, until) for peer, (count, until) in self._peers.items() if now < until}
+        self.others = sum(count for count, _ in self._peers.values())
+        self._free = self._full - self.others
 
     def ended(self, outcome: Outcome, now: float) -> None:
         """One request less. Failures in a row make it rest, ever longer; a reply ends that and proves a replica.
@@ -134,7 +160,9 @@ class KnownVariant:
         found = standings.get(size)
         if found is None:
             if not standings:
-                self.since, self.until = now, self._until(now)
+                if self._peers:
+                    self._count_others(now)
+                self.since, self.until = now, min(self._until(now), self._heard_until())
             found = standings[size] = self._prepare(size, now)
         return found
 
@@ -161,8 +189,12 @@ class KnownVariant:
         given_up = inf if seen else self._start_presumed_at + self._settings.presumed_start_timeout_s
         return a_little_before(min(given_up, now + self.knowledge.same_age_s(age_s)))
 
+    def _heard_until(self) -> float:
+        """When the first of the peers' counts is too old, if nothing more is heard."""
+        return a_little_before(min(until for _, until in self._peers.values())) if self._peers else inf
+
     def _forecast(self, size: int, now: float) -> Forecast:
-        ahead = max(self.in_flight - self._full + 1, 0)
+        ahead = max(self.in_flight - self._free + 1, 0)
         if self.ready(now):
             return self.knowledge.warm(size, ahead, self._full)
         return self.knowledge.waiting(size, self._start_age(now), ahead, self._full)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from warmfront.domain import Feedback, Observation, Outcome, Profile, Request, Spread, Status, Variant
+from warmfront.domain import Feedback, Observation, Outcome, PeerReport, Profile, Request, Spread, Status, Variant
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
 
@@ -42,7 +42,8 @@ ends = st.tuples(
 judged = st.tuples(st.just("judge"), st.integers(0, 9))
 waits = st.tuples(st.just("wait"), st.sampled_from(ROUND_TIMES) | st.floats(0.0, 5.0))
 plans = st.tuples(st.just("plan"))
-histories = st.lists(updates | starts | starts | ends | ends | judged | waits | waits | plans, max_size=40)
+told = st.tuples(st.just("hear"), st.sampled_from("xy"), st.dictionaries(names, st.integers(0, 3)))
+histories = st.lists(updates | starts | starts | ends | ends | judged | waits | waits | plans | told, max_size=40)
 
 
 class World:
@@ -95,6 +96,9 @@ class World:
     def _wait(self, seconds) -> None:
         self.now += seconds
 
+    def _hear(self, peer, in_flight) -> None:
+        self.selector.update(PeerReport(peer=peer, in_flight=in_flight), self.now)
+
     def _plan(self) -> None:
         self.selector.plan(self.now)
 
@@ -112,6 +116,7 @@ LAST_PLACE = [("start", "a", 10), ended(Status.REJECTED)]
 REST = [FREE, *[("start", "a", 10)] * 2, *[ended(Status.FAILED)] * 2, ("wait", 0.5), ("wait", 0.6)]
 MENDED = [*REST[:-1], ("start", "a", 10), ended(Status.REJECTED)]
 GIVEN_UP = [("update", "b", {}, 0.9, 0), ("start", "b", 10), ("wait", 59.9), ("wait", 0.1)]
+PEER_GONE = [("hear", "x", {"a": 2}), ("wait", 1.0), ("hear", "y", {"a": 1}), ("wait", 1.0), ("wait", 1.0)]
 REPLICA_GONE = [("start", "b", 10), ended(Status.OK), ("wait", 59.9), ("wait", 0.1)]
 
 
@@ -122,6 +127,7 @@ REPLICA_GONE = [("start", "b", 10), ended(Status.OK), ("wait", 59.9), ("wait", 0
 @example(history=MENDED)
 @example(history=GIVEN_UP)
 @example(history=REPLICA_GONE)
+@example(history=PEER_GONE)
 def test_what_was_prepared_decides_like_what_is_prepared_anew(history):
     """After any history of updates, starts, ends, feedback, plans and time, kept standings change no decision."""
     kept, fresh = World(), World()
