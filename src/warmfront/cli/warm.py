@@ -25,7 +25,7 @@ def command(
     The selector does it, and ends it; it must run with WARMFRONT_KEEP_WARM=on.
     """
     target = Selector(url=selector, namespace=namespace)
-    said = answer(target.request("POST", f"/warm/{variant}?for={for_s:g}&replicas={replicas}", []))
+    said = answer(target.request("POST", f"/warm/{variant}?for={for_s:.3f}&replicas={replicas}", []))
     if output == "json":
         click.echo(json.dumps(said))
         return
