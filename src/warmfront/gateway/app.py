@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
@@ -24,6 +25,8 @@ from warmfront.kube.catalogue import Catalogue
 from warmfront.kube.client import KubeClient
 from warmfront.kube.connection import Connection
 from warmfront.kube.keeper import Keeper
+from warmfront.kube.learned import Archive, ConfigMapPlace, FilePlace, Place
+from warmfront.selection.learned import NOTHING, Learned
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
 from warmfront.telemetry import logs
@@ -38,8 +41,8 @@ TICK_S = 1.0
 PLATFORM_START_S = {"laptop": Spread(p50=0.05, p95=0.1), "cluster": Spread(p50=1.5, p95=2.5)}
 
 
-def build_selector(settings: Settings) -> Selector:
-    """The selector that the settings describe. Raises SetupError for an unknown policy."""
+def build_selector(settings: Settings, learned: Learned = NOTHING, learned_at: float = 0.0) -> Selector:
+    """The selector that the settings describe, with what an earlier one learned. SetupError for an unknown policy."""
     policy = POLICIES.get(settings.policy)
     if policy is None:
         raise SetupError(f"WARMFRONT_POLICY is {settings.policy!r}; choose one of {', '.join(sorted(POLICIES))}")
@@ -48,6 +51,8 @@ def build_selector(settings: Settings) -> Selector:
         settings=SelectorSettings(
             platform_start_s=PLATFORM_START_S[settings.platform], transport_timeout_s=settings.timeout_s
         ),
+        learned=learned,
+        learned_at=learned_at,
     )
 
 
@@ -57,7 +62,8 @@ class App:
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self.settings = settings
         self.pool = Pool()
-        self.gateway = Gateway(settings, build_selector(settings), self.pool)
+        self._selector = build_selector(settings)
+        self.gateway = Gateway(settings, self._selector, self.pool)
         self._client = KubeClient(connection, self.pool)
         self._namespace = connection.namespace
         self._catalogue = Catalogue(
@@ -67,7 +73,9 @@ class App:
         self.gateway.describe = self._describe
         self._keeper = self._build_keeper() if settings.keep_warm else None
         self.gateway.keeping.keeper = self._keeper
-        self._defaults: asyncio.Task[None] | None = None
+        self._archive = Archive(self._place(), wall=self.gateway.plane.wall)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.gateway.peers.members = self._members
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -78,23 +86,29 @@ class App:
         return cls(settings, Connection.load(environ))
 
     async def start(self) -> None:
-        """Begin to watch the catalogue; returns at once."""
+        """Take up what an earlier selector learned, if that can be had soon, and begin to watch the catalogue."""
+        plane = self.gateway.plane
+        learned = await self._archive.load()
+        self._selector = plane.selector = build_selector(self.settings, learned, plane.clock())
         await self._catalogue.start()
         if self._keeper is not None:
             await self._keeper.start()
         loop = asyncio.get_running_loop()
-        self._defaults = loop.create_task(
-            defaults.follow(self._client, self._namespace, self.settings.service, self.gateway.intake)
-        )
+        follow = defaults.follow(self._client, self._namespace, self.settings.service, self.gateway.intake)
+        keep = self._archive.follow(self._learned)
+        self._tasks = [loop.create_task(follow), loop.create_task(keep)]
+        self.gateway.peers.start()
         self._timer = loop.call_later(TICK_S, self._tick, loop)
 
     async def close(self) -> None:
-        """Stop watching, drop connections, write pending rows."""
+        """Write what was learned, stop watching, drop connections, write pending rows."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._defaults is not None:
-            self._defaults.cancel()
-            await asyncio.gather(self._defaults, return_exceptions=True)
+        self.gateway.peers.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._archive.save(self._learned())
         if self._keeper is not None:
             await self._keeper.close()
         await self._catalogue.close()
@@ -113,8 +127,22 @@ class App:
         )
 
     def _describe(self) -> Mapping[str, str]:
-        said = self._catalogue.describe()
-        return said if self._keeper is None else said | {"keep-warm": self._keeper.describe()}
+        said = {"learned": self._archive.describe(), "peers": self.gateway.peers.describe()}
+        if self._keeper is not None:
+            said["keep-warm"] = self._keeper.describe()
+        return self._catalogue.describe() | said
+
+    def _learned(self) -> Learned:
+        return self._selector.learned(self.gateway.plane.clock())
+
+    def _place(self) -> Place | None:
+        where = self.settings.learned
+        if where == "configmap":
+            return ConfigMapPlace(self._client, self._namespace)
+        return None if where == "off" else FilePlace(Path(where))
+
+    def _members(self) -> frozenset[tuple[str, int]]:
+        return self._catalogue.addresses(self.settings.revision, self.settings.port)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(TICK_S, self._tick, loop)

@@ -26,7 +26,7 @@ _HIGH_WATER = 65_536
 class AsgiExchange(Exchange):
     """Turns the handler's calls into ASGI messages, which `drain` sends one by one."""
 
-    __slots__ = ("_cut", "_messages", "_news", "_paused", "_pending")
+    __slots__ = ("_client", "_cut", "_messages", "_news", "_paused", "_pending")
 
     def __init__(self, scope: Scope, body: bytes, received_at: float) -> None:
         path = scope.get("raw_path") or quote(scope["path"]).encode()
@@ -39,11 +39,17 @@ class AsgiExchange(Exchange):
             body=body,
             received_at=received_at,
         )
+        self._client = scope.get("client")
         self._messages: deque[Message] = deque()
         self._news = asyncio.Event()
         self._pending = 0
         self._paused = False
         self._cut = False
+
+    @property
+    def remote(self) -> str:
+        """The client's address as the server tells it."""
+        return str(self._client[0]) if self._client else ""
 
     def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """The whole reply."""

@@ -42,7 +42,7 @@ class FlaskRequest(Protocol):
 class ThreadExchange(Exchange):
     """Written on the loop's thread, read on a worker's: a queue of pieces in between, None as the end."""
 
-    __slots__ = ("_cut", "_loop", "_paused", "_pending", "_pieces", "head", "whole")
+    __slots__ = ("_client", "_cut", "_loop", "_paused", "_pending", "_pieces", "head", "whole")
 
     def __init__(self, request: FlaskRequest, body: bytes, loop: asyncio.AbstractEventLoop) -> None:
         environ = request.environ
@@ -52,6 +52,7 @@ class ThreadExchange(Exchange):
         super().__init__(
             method=request.method, path=path, query=query, headers=headers, body=body, received_at=loop.time()
         )
+        self._client = str(environ.get("REMOTE_ADDR", ""))
         self._loop = loop
         self._pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._pending = 0
@@ -59,6 +60,11 @@ class ThreadExchange(Exchange):
         self._cut = False
         self.head: queue.SimpleQueue[tuple[int, Headers]] = queue.SimpleQueue()
         self.whole: bytes | None = None
+
+    @property
+    def remote(self) -> str:
+        """The client's address as the server tells it."""
+        return self._client
 
     def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """The whole reply; the framework sets Content-Length."""

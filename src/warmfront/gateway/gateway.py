@@ -23,6 +23,7 @@ from warmfront.gateway.intake import Intake
 from warmfront.gateway.keeping import Keeping
 from warmfront.gateway.measures import Measures
 from warmfront.gateway.objective import from_headers, from_parameters
+from warmfront.gateway.peers import Peers
 from warmfront.gateway.plane import Memory, Plane, Selector
 from warmfront.gateway.replies import DirectReply
 from warmfront.gateway.routes import Action, Route
@@ -78,6 +79,7 @@ class Gateway:
         self.events = Events(self.plane, self.intake)
         self.waker = Waker(self.plane)
         self.keeping = Keeping(self.plane, self._json, self._fail)
+        self.peers = Peers(self.plane)
         self.describe: Callable[[], Mapping[str, str]] = lambda: _NO_FEED
         self.draining = False
         self.plane.measures.registry.collect(self._collect)
@@ -92,6 +94,8 @@ class Gateway:
             Action.LIVE: self._live,
             Action.READY: self._ready,
             Action.METRICS: self._metrics,
+            Action.PEERS: self._peers,
+            Action.HEAR: self._hear,
         }
         self._actions = {route: actions[route.action] for route in routes.ROUTES}
 
@@ -243,6 +247,12 @@ class Gateway:
 
     def _metrics(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
         exchange.respond(200, [(b"content-type", metrics.CONTENT_TYPE)], self.plane.measures.registry.render())
+
+    def _peers(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        self._json(exchange, self.peers.document())
+
+    def _hear(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+        self._json(exchange, self.peers.hear(exchange))
 
     def _collect(self) -> None:
         plane = self.plane

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from warmfront.cloudevents import Headers
-from warmfront.domain import Action, Decision, Feedback, Observation, Outcome, Request, Status
+from warmfront.domain import Action, Decision, Feedback, Observation, Outcome, PeerReport, Request, Status
 from warmfront.errors import NoVariant, UnknownTask, WarmfrontError
 from warmfront.gateway.admission import Admission
 from warmfront.gateway.measures import Measures
@@ -25,15 +25,15 @@ _log = logging.getLogger(__name__)
 
 
 class Selector(Protocol):
-    """The five calls by which a selector is driven, and the view of its catalogue."""
+    """The five calls by which a selector is driven, the view of its catalogue, and what it tells its peers."""
 
     @property
     def catalogue(self) -> Mapping[str, Observation]:
         """The latest observation of every variant, by its name."""
         ...
 
-    def update(self, observation: Observation, now: float) -> None:
-        """Take note of a variant."""
+    def update(self, observation: Observation | PeerReport, now: float) -> None:
+        """Take note of a variant, or of what a peer says."""
         ...
 
     def decide(self, request: Request, now: float) -> Decision:
@@ -50,6 +50,10 @@ class Selector(Protocol):
 
     def plan(self, now: float) -> Sequence[Action]:
         """Which variants to wake, keep or release now."""
+        ...
+
+    def report(self, peer: str) -> PeerReport:
+        """What peers should know, under this selector's name."""
         ...
 
 

@@ -25,6 +25,8 @@ class Action(Enum):
     LIVE = "live"
     READY = "ready"
     METRICS = "metrics"
+    PEERS = "peers"
+    HEAR = "hear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +54,8 @@ ROUTES = (
     Route(method="POST", prefix="/warm/", suffix="", action=Action.WARM, guarded=True),
     Route(method="DELETE", prefix="/warm/", suffix="", action=Action.RELEASE, guarded=True),
     Route(method="GET", prefix="/metrics", action=Action.METRICS, guarded=True),
+    Route(method="GET", prefix="/peers", action=Action.PEERS, guarded=True),
+    Route(method="POST", prefix="/peers", action=Action.HEAR, guarded=True),
     *(
         Route(method="GET", prefix=path, action=Action.LIVE)
         for path in ("/healthz", "/health/liveness", "/v2/health/live")

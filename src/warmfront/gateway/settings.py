@@ -23,7 +23,8 @@ class Settings:
     token on everything but health and inference. `platform` names where the variants run (laptop or cluster), the
     prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `keep_warm` lets it keep variants warm;
     on a cluster that takes the permission to patch Revisions. `seed` makes policies that draw lots repeatable.
-    `records` is a file for request rows.
+    `records` is a file for request rows. `learned` is where what was learned survives a restart: `configmap` (the
+    ConfigMap warmfront-learned), `off`, or a file.
     """
 
     port: int = 8080
@@ -51,6 +52,7 @@ class Settings:
     duplicates_age_s: float = 900.0
     labels: int = 10_000
     records: Path | None = None
+    learned: str = "configmap"
     access_log: float = 0.0
     log_level: str = "INFO"
 

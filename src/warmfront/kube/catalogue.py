@@ -69,6 +69,21 @@ class Catalogue:
         """Per watched kind: `watching`, `waiting`, or what is wrong and what follows from it."""
         return {follower.resource.plural: follower.state for follower in self._followers}
 
+    def addresses(self, revision: str, port: int) -> frozenset[tuple[str, int]]:
+        """Where all replicas of a revision listen themselves, ready or not, their containers listening on `port`.
+
+        On one machine all have the same address and each a port of its own, which the slice names. On a cluster the
+        slice names the ports of Knative's proxy in the pod; past it there is only the container's.
+        """
+        return frozenset(
+            (address, own)
+            for piece in self._slices.objects.values()
+            if _slice_revision(piece) == revision
+            for endpoint in piece.get("endpoints") or ()
+            for address in endpoint["addresses"]
+            for own in ([int(p["port"]) for p in piece.get("ports") or ()] if _is_local(address) else (port,))
+        )
+
     def _touched(self, name_of: Callable[[Object], str], objects: Iterable[Object]) -> None:
         for name in sorted({name_of(obj) for obj in objects}):
             self._refresh(name)
@@ -141,6 +156,10 @@ def _unusable(service: Object, reason: str) -> Observation:
 def _slice_revision(piece: Object) -> str:
     owner = (piece["metadata"].get("labels") or {}).get(_SLICE_OWNER, "")
     return owner.removesuffix(_PRIVATE) if owner.endswith(_PRIVATE) else ""
+
+
+def _is_local(address: str) -> bool:
+    return address.startswith("127.")
 
 
 def _ready_endpoints(piece: Object) -> int:

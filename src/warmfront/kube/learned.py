@@ -149,7 +149,7 @@ class ConfigMapPlace:
             )
 
 
-class Keeper:
+class Archive:
     """Reads the document once and writes it when something new was taught. Its failures are logged and harmless.
 
     `wall` is the time in seconds since 1970. Without a place nothing is kept.

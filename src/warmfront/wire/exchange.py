@@ -54,6 +54,12 @@ class ServerExchange(Exchange):
         self._left: int | None = None
         self._pending = b""
 
+    @property
+    def remote(self) -> str:
+        """The client's address, empty when it has gone."""
+        name = self._connection.transport.get_extra_info("peername")
+        return str(name[0]) if name else ""
+
     def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Send the whole reply in one write."""
         self._begin(status, headers, len(body))

@@ -140,6 +140,11 @@ class Exchange(ABC):
                 return value
         return None
 
+    @property
+    def remote(self) -> str:
+        """The address of whoever is at the other end of the connection; empty when that is not known."""
+        return ""
+
     def release(self) -> None:
         """The exchange is over: nobody is called back any more."""
         self.on_disconnect = self.on_pause = self.on_resume = None

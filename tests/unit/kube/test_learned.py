@@ -9,7 +9,7 @@ import pytest
 from warmfront.domain import Profile, Spread
 from warmfront.errors import Conflict, Unauthorized, UpstreamFailed
 from warmfront.kube import learned as kept
-from warmfront.kube.learned import FilePlace, Keeper, decode, encode, merge
+from warmfront.kube.learned import Archive, FilePlace, decode, encode, merge
 from warmfront.selection.estimators.calibration import BINS
 from warmfront.selection.learned import Judged, Learned, LearnedVariant, Samples
 
@@ -89,19 +89,19 @@ def test_merging_takes_what_was_taught_last():
         assert merged.age_s == 3.0
 
 
-def keeper(place, wall=lambda: 1000.0) -> Keeper:
-    return Keeper(place, wall=wall)
+def archive(place, wall=lambda: 1000.0) -> Archive:
+    return Archive(place, wall=wall)
 
 
 def test_a_file_survives_and_is_shared(tmp_path: Path):
-    """What one keeper saved the next one loads; two that write one after the other lose nothing of each other."""
+    """What one archive saved the next one loads; two that write one after the other lose nothing of each other."""
     path = tmp_path / "learned.json"
 
     async def story() -> None:
-        assert await keeper(FilePlace(path)).load() == Learned()
-        await keeper(FilePlace(path)).save(learned(a=variant(2.0)))
-        await keeper(FilePlace(path)).save(learned(b=variant(1.0)))
-        assert set((await keeper(FilePlace(path)).load()).variants) == {"a", "b"}
+        assert await archive(FilePlace(path)).load() == Learned()
+        await archive(FilePlace(path)).save(learned(a=variant(2.0)))
+        await archive(FilePlace(path)).save(learned(b=variant(1.0)))
+        assert set((await archive(FilePlace(path)).load()).variants) == {"a", "b"}
 
     asyncio.run(story())
     assert [file.name for file in tmp_path.iterdir()] == ["learned.json"], "nothing is left beside it"
@@ -128,13 +128,13 @@ def test_only_news_is_written():
 
     async def story() -> None:
         place = Place()
-        one = keeper(place, lambda: now[0])
+        one = archive(place, lambda: now[0])
         await one.save(Learned())
         await one.save(learned(v=variant(1.0)))
         now[0] = 1030.0
         await one.save(learned(v=variant(31.0)))
         assert place.writes == 1
-        again = keeper(place, lambda: now[0])
+        again = archive(place, lambda: now[0])
         await again.save(await again.load())
         assert place.writes == 1
         await again.save(learned(v=variant(0.5)))
@@ -149,11 +149,11 @@ def test_a_conflict_is_merged_again():
     async def story() -> None:
         place = Place()
         place.errors = [Conflict("changed"), Conflict("changed")]
-        one = keeper(place)
+        one = archive(place)
         await one.save(learned(v=variant()))
         assert (place.writes, one.describe()) == (1, "place p")
         place.errors = [Conflict("changed")] * 3
-        other = keeper(place)
+        other = archive(place)
         await other.save(learned(w=variant()))
         assert (place.writes, other.describe()) == (1, "place p: not written: changed")
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_kept_is_said_and_harmless(tmp_path: Path):
 
     async def story() -> None:
         place = Place(b"garbage")
-        one = keeper(place)
+        one = archive(place)
         assert await one.load() == Learned()
         place.errors = [Unauthorized("forbidden"), UpstreamFailed("no API server")]
         await one.save(learned(v=variant()))
@@ -174,10 +174,10 @@ def test_what_cannot_be_kept_is_said_and_harmless(tmp_path: Path):
         assert one.describe() == "place p: not written: no API server"
         await one.save(learned(v=variant()))
         assert (one.describe(), place.writes) == ("place p", 1)
-        nowhere = keeper(FilePlace(tmp_path))  # a folder
+        nowhere = archive(FilePlace(tmp_path))  # a folder
         assert await nowhere.load() == Learned()
         assert "not read" in nowhere.describe()
-        off = keeper(None)
+        off = archive(None)
         await off.save(learned(v=variant()))
         await off.follow(Learned)
         assert (await off.load(), off.describe()) == (Learned(), "not kept: switched off")
@@ -200,7 +200,7 @@ def test_it_is_saved_every_half_minute(monkeypatch):
                 done.set()
             return learned(v=variant(age_s or 40.0))
 
-        follower = asyncio.create_task(keeper(place).follow(export))
+        follower = asyncio.create_task(archive(place).follow(export))
         await asyncio.wait_for(done.wait(), 10)
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
