@@ -12,6 +12,9 @@ _COMMANDS = {
     "tasks": "list tasks, or one task's variants with their estimates",
     "warm": "keep a variant warm for a while",
     "release": "keep a variant warm no longer",
+    "letters": "list events that nobody took, with the reason",
+    "deploy": "put everything in knative/ on a cluster, by kn, until all is Ready",
+    "undeploy": "remove what deploy has created",
     "build": "make the environments that functions need",
     "completion": "print the shell completion script",
 }

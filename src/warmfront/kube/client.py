@@ -49,13 +49,13 @@ class KubeClient:
         page = await self._call("GET", resource.path(namespace), query)
         return page.get("items") or [], page["metadata"]["resourceVersion"]
 
-    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
-        """One object. Raises NotFound."""
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        """One object. No namespace: one that lives in none. Raises NotFound."""
         return await self._call("GET", resource.path(namespace, name))
 
     async def create(self, resource: Resource, obj: Object) -> Object:
         """Create; the namespace is the object's own. Raises Conflict if it exists."""
-        return await self._call("POST", resource.path(obj["metadata"]["namespace"]), body=obj)
+        return await self._call("POST", resource.path(obj["metadata"].get("namespace")), body=obj)
 
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Object) -> Object:
         """Apply a merge patch (RFC 7386)."""
@@ -96,6 +96,10 @@ class KubeClient:
         finally:
             call.cancel()
 
+    async def ask(self, method: str, path: str, body: Object | None = None) -> Response:
+        """One request of any path, and the reply as it is, errors included. Raises UpstreamFailed without one."""
+        return await self._send(method, path, body)
+
     def _headers(self) -> Headers:
         return [
             *self.connection.authorization(),
@@ -112,18 +116,25 @@ class KubeClient:
         body: Object | None = None,
         content_type: bytes = b"application/json",
     ) -> Object:
-        headers = self._headers()
-        if body is not None:
-            headers.append((b"content-type", content_type))
         target = f"{path}?{urlencode(query)}" if query else path
-        data = msgspec.json.encode(body) if body is not None else b""
-        response: Response = await self._pool.fetch(
-            self.connection.origin, method, target, headers, data, timeout_s=_TIMEOUT_S
-        )
+        response = await self._send(method, target, body, content_type)
         if response.status >= 400:
             _raise(response.status, _message(response.body))
         result: Object = msgspec.json.decode(response.body)
         return result
+
+    async def _send(
+        self,
+        method: str,
+        target: str,
+        body: Object | None,
+        content_type: bytes = b"application/json",
+    ) -> Response:
+        headers, data = self._headers(), b""
+        if body is not None:
+            headers.append((b"content-type", content_type))
+            data = msgspec.json.encode(body)
+        return await self._pool.fetch(self.connection.origin, method, target, headers, data, timeout_s=_TIMEOUT_S)
 
 
 class _Lines:
