@@ -122,6 +122,7 @@ class App:
             self._namespace,
             f"{socket.gethostname()}-{os.urandom(4).hex()}",
             lambda: {name: seen.variant.revision for name, seen in plane.selector.catalogue.items()},
+            self.gateway.keeping.placed,
             clock=plane.clock,
             wall=plane.wall,
         )

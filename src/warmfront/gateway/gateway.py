@@ -78,7 +78,7 @@ class Gateway:
         self.intake = Intake(self.plane)
         self.events = Events(self.plane, self.intake)
         self.waker = Waker(self.plane)
-        self.keeping = Keeping(self.plane, self._json, self._fail)
+        self.keeping = Keeping(self.plane, self.waker, self._json, self._fail)
         self.peers = Peers(self.plane)
         self.describe: Callable[[], Mapping[str, str]] = lambda: _NO_FEED
         self.draining = False

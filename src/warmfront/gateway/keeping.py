@@ -9,11 +9,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs
 
-from warmfront.domain import Keep, Release, Variant
+from warmfront.domain import Keep, Release, Start, Variant
 from warmfront.errors import InvalidRequest, NotFound, Unprocessable, WarmfrontError
 from warmfront.gateway.plane import Plane
+from warmfront.gateway.wake import Waker
 from warmfront.kube.keeper import Keeper
-from warmfront.kube.kept import PERSON, rfc3339
+from warmfront.kube.kept import PERSON, Kept, rfc3339
 from warmfront.wire.messages import Exchange
 
 _log = logging.getLogger(__name__)
@@ -28,9 +29,10 @@ Refuse = Callable[[Exchange, WarmfrontError], None]
 class Keeping:
     """`keeper` is set when keep-warm is on; without it every request is refused with how to switch it on."""
 
-    def __init__(self, plane: Plane, answer: Answer, refuse: Refuse) -> None:
+    def __init__(self, plane: Plane, waker: Waker, answer: Answer, refuse: Refuse) -> None:
         self.keeper: Keeper | None = None
         self._plane = plane
+        self._waker = waker
         self._answer = answer
         self._refuse = refuse
         self._under_way: set[asyncio.Task[None]] = set()
@@ -44,6 +46,12 @@ class Keeping:
         """Carry out what the plan says, if this replica is the one that acts for all."""
         if self.keeper is not None and self.keeper.leads:
             self._spawn(self._carry_out(self.keeper, action))
+
+    def placed(self, kept: Kept) -> None:
+        """A keep was written: wake the variant unless it is awake or waking."""
+        observation = self._plane.selector.catalogue.get(kept.variant)
+        if observation is not None and not observation.ready and not observation.starting_at:
+            self._waker.wake(Start(variant=kept.variant, reason=f"kept warm by {kept.by}"))
 
     def warm(self, exchange: Exchange, name: str) -> None:
         """Answer `POST /warm/VARIANT?for=SECONDS&replicas=N`."""

@@ -76,7 +76,7 @@ class Measures:
         self.cancelled = registry.counter("warmfront_cancelled_total", "Clients that left before the reply.").child()
         self.feedback = registry.counter("warmfront_feedback_total", "Feedback events, by kind.", ("kind",))
         self.wakes = registry.counter(
-            "warmfront_wakes_total", "Variants woken by plan, by result.", ("variant", "result")
+            "warmfront_wakes_total", "Variants woken in the background, by result.", ("variant", "result")
         )
         self.in_flight = registry.gauge("warmfront_in_flight", "Requests admitted and not yet answered.").child()
         self.waiting = registry.gauge("warmfront_waiting", "Requests that wait for a replica to start.").child()

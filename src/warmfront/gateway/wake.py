@@ -1,4 +1,4 @@
-"""Wakes the variants that the selector's plan says are worth it, by a real request.
+"""Wakes variants in the background, those that the plan says are worth it and those to be kept, by a real request.
 
 The request is a GET of the readiness path through the variant's own address, so that it passes the activator on every
 platform; it is not an inference and counts as none. What must not live here: which variant is worth it.

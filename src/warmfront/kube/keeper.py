@@ -31,7 +31,11 @@ Object = dict[str, Any]
 
 
 class Keeper:
-    """Acts between `start` and `close`. `revisions` tells the revision by which each variant serves now."""
+    """Acts between `start` and `close`. `revisions` tells the revision by which each variant serves now.
+
+    `placed` hears of every keep that was written: Knative does not start a revision that never had a request for its
+    min-scale alone, so somebody has to wake it.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Keeper:
         namespace: str,
         identity: str,
         revisions: Callable[[], Mapping[str, str]],
+        placed: Callable[[Kept], None],
         *,
         clock: Callable[[], float],
         wall: Callable[[], float],
@@ -48,6 +53,7 @@ class Keeper:
         self._client = client
         self._namespace = namespace
         self._current = revisions
+        self._placed = placed
         self._clock = clock
         self._wall = wall
         self._kept: dict[str, Kept] = {}
@@ -123,11 +129,13 @@ class Keeper:
 
     async def _place(self, revision: str, *, until: float, by: str, replicas: int) -> Kept:
         wall = self._wall()
-        written, _ = await self._change(
+        written, changed = await self._change(
             revision, lambda obj: keeping(obj, until=until, by=by, replicas=replicas, wall=wall)
         )
         kept = kept_by(written)
         assert kept is not None
+        if changed:
+            self._placed(kept)
         return kept
 
     async def _change(self, revision: str, changes_of: Callable[[Object], Changes]) -> tuple[Object, bool]:
