@@ -214,20 +214,6 @@ def test_keeping_warm_is_a_right_of_its_own() -> None:
     assert allowed(KEEP_WARM) == {("serving.knative.dev", "revisions", "", "patch")}
 
 
-@pytest.mark.parametrize(
-    "folder", [*sorted((ROOT / "functions").glob("*/")), ROOT / "dummy_model_fn"], ids=lambda f: f.name
-)
-def test_containerfile(folder: Path) -> None:
-    """Images run as a numeric user, are byte-compiled, install before they copy code, and name no address."""
-    text = (folder / "Containerfile").read_text()
-    assert "FROM python:3.11-slim\n" in text
-    assert "\nUSER 65532:65532\n" in text
-    assert "compileall" in text
-    assert text.index("RUN pip install") < text.index("main.py")
-    for file in (folder / "Containerfile", folder / "requirements.txt"):
-        assert "://" not in file.read_text()
-
-
 def test_unknown_image_is_told(tmp_path: Path) -> None:
     """An image without a folder says where was looked."""
     with pytest.raises(SetupError, match="functions/no_such_thing"):
