@@ -9,13 +9,14 @@ _COMMANDS = {
     "demo": "route real texts under four policies on this machine and print the comparison",
     "up": "run Knative and everything in knative/ on this machine",
     "infer": "ask a task; see the answer, the chosen variant and why",
+    "explain": "see which variant would answer and why, without asking any",
     "tasks": "list tasks, or one task's variants with their estimates",
     "warm": "keep a variant warm for a while",
     "release": "keep a variant warm no longer",
     "letters": "list events that nobody took, with the reason",
     "deploy": "put everything in knative/ on a cluster, by kn, until all is Ready",
     "undeploy": "remove what deploy has created",
-    "build": "make the environments that functions need",
+    "build": "make the environments or the images that functions run in",
     "completion": "print the shell completion script",
 }
 

@@ -2,22 +2,19 @@
 
 import json
 import secrets
-import sys
 from typing import Any
 
 import click
 
-from warmfront.cli.options import Duration, namespace_option, selector_option
+from warmfront.cli.options import namespace_option, selector_option
+from warmfront.cli.question import body_of, given, headers, objective_options, tell
 from warmfront.cli.selector import Selector, answer
 
 
 @click.command("infer")
 @click.argument("task")
 @click.argument("text")
-@click.option("--deadline", type=Duration(), help="Time the answer is worth waiting for, such as 300ms or 2s.")
-@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Refuse variants below this expected accuracy.")
-@click.option("--on-miss", type=click.Choice(["degrade", "reject"]), help="When no variant can.  [default: degrade]")
-@click.option("--weights", metavar="latency=W,accuracy=W", help="Trade-off when both are soft.")
+@objective_options
 @click.option("--event", is_flag=True, help="Send a CloudEvent and read the reply event, instead of plain HTTP.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For people or for programs.")
 @namespace_option
@@ -39,20 +36,13 @@ def command(
 
     Such as: warmfront infer langid "Guten Morgen" --deadline 300ms
     """
-    body = (sys.stdin.read() if text == "-" else text).encode()
-    objective = {
-        "Deadline-Ms": None if deadline is None else f"{deadline * 1000:g}",
-        "Min-Accuracy": None if min_accuracy is None else f"{min_accuracy:g}",
-        "On-Miss": on_miss,
-        "Weights": weights,
-    }
-    given = {name: value for name, value in objective.items() if value is not None}
+    body = body_of(text)
+    objective = given(deadline=deadline, min_accuracy=min_accuracy, on_miss=on_miss, weights=weights)
     target = Selector(url=selector, namespace=namespace)
-    plain = [(f"warmfront-{name.lower()}".encode(), value.encode()) for name, value in given.items()]
-    plain.append((b"content-type", b"text/plain; charset=utf-8"))
+    plain = headers(objective)
     decision = answer(target.request("POST", f"/decide/{task}", plain, body))
     if event:
-        extensions = {name.lower().replace("-", ""): value for name, value in given.items()}
+        extensions = {name.lower().replace("-", ""): value for name, value in objective.items()}
         said, result = _by_event(target, task, body, extensions)
     else:
         response = target.request("POST", f"/tasks/{task}", plain, body)
@@ -92,7 +82,7 @@ def _by_event(target: Selector, task: str, body: bytes, extensions: dict[str, st
 def _show(result: Any, said: dict[str, str], decision: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from warmfront.cli.tables import candidates, milliseconds, verdicts
+    from warmfront.cli.tables import milliseconds
 
     console = Console(highlight=False)
     label = result.get("label") if isinstance(result, dict) else None
@@ -100,10 +90,7 @@ def _show(result: Any, said: dict[str, str], decision: dict[str, Any]) -> None:
     how = "waited for a cold start" if said.get("cold-start") == "true" else "warm"
     took = said.get("latencyms") or _upstream(said.get("server-timing", ""))
     console.print(f"by {said['variant']}, {how}" + (f", {milliseconds(float(took))}" if took else ""))
-    console.print(f"why: {_why(decision)}", markup=False)
-    console.print(candidates(decision))
-    for line in verdicts(decision):
-        console.print(line, style="dim", markup=False)
+    tell(console, decision)
 
 
 def _upstream(server_timing: str) -> str:
@@ -112,17 +99,3 @@ def _upstream(server_timing: str) -> str:
         if name == "upstream":
             return duration
     return ""
-
-
-def _why(decision: dict[str, Any]) -> str:
-    from warmfront.cli.tables import milliseconds
-
-    best = next((c for c in decision["candidates"] if c["variant"] == decision["chosen"]), None)
-    if best is None:
-        return f"{decision['reason']}: no variant was chosen"
-    deadline = decision["deadline_ms"]
-    limit = f"within {milliseconds(deadline)}" if deadline is not None else "without a deadline"
-    return (
-        f"{decision['policy']} {decision['reason']} {best['variant']}: accuracy {best['accuracy']:.1%}, "
-        f"{best['probability']:.1%} likely {limit}"
-    )

@@ -4,13 +4,12 @@ The API server is the one that KUBECONFIG names, else the embedded one of this f
 """
 
 import asyncio
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from warmfront.cli.options import STATE
+from warmfront.cli.api import environment
 from warmfront.cloudevents import Headers
 from warmfront.errors import NotFound, SetupError, UpstreamFailed, WarmfrontError
 from warmfront.kube.client import KubeClient
@@ -51,10 +50,7 @@ class Selector:
             await pool.close()
 
     async def _find(self, pool: Pool) -> str:
-        environ = dict(os.environ)
-        if not environ.get("KUBECONFIG") and (STATE / "kubeconfig").exists():
-            environ["KUBECONFIG"] = str(STATE / "kubeconfig")
-        connection = Connection.load(environ)
+        connection = Connection.load(environment())
         namespace = self.namespace or connection.namespace
         try:
             service = await KubeClient(connection, pool).get(SERVICES, namespace, NAME)
