@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 WARMFRONT = Path(sys.executable).with_name("warmfront")
@@ -75,11 +77,15 @@ def stop(up: Up) -> int:
 def project(tmp_path: Path) -> Path:
     """A project folder with the selector, one variant and their manifests."""
     shutil.copytree(ROOT / "selector_fn", tmp_path / "selector_fn")
-    shutil.copytree(ROOT / "functions" / "langid_cld2", tmp_path / "functions" / "langid_cld2")
+    for function in ("langid_cld2", "event_log"):
+        shutil.copytree(ROOT / "functions" / function, tmp_path / "functions" / function)
     manifests = tmp_path / "knative"
     manifests.mkdir()
-    for name in ("broker.yaml", "triggers.yaml", "selector.yaml", "variants/langid-cld2.yaml"):
-        shutil.copy(ROOT / "knative" / name, manifests)
+    for name in ("broker.yaml", "triggers.yaml", "selector.yaml", "event-log.yaml", "variants/langid-cld2.yaml"):
+        shutil.copy(ROOT / "knative" / "base" / name, manifests)
+    broker = yaml.safe_load((manifests / "broker.yaml").read_text())
+    del broker["spec"]["delivery"]["deadLetterSink"]  # dead letters are kept, and shown by `letters`
+    (manifests / "broker.yaml").write_text(yaml.safe_dump(broker))
     return tmp_path
 
 
@@ -137,6 +143,25 @@ def test_tasks_lists_variants(up: Up) -> None:
     assert "langid-cld2" in up.run("tasks").stdout
     listed = json.loads(up.run("tasks", "langid", "-o", "json").stdout)
     assert [variant["variant"] for variant in listed["variants"]] == ["langid-cld2"]
+
+
+def test_what_nobody_took_is_listed(up: Up) -> None:
+    """An event for an unknown task is refused for good; `letters` names it, its Trigger and the selector's words."""
+    assert up.run("letters").stdout == "no dead letters\n"
+    broker = re.search(r"^broker +(\S+)$", up.printed(), re.MULTILINE)
+    assert broker is not None
+    host, _, path = broker[1].removeprefix("http://").partition("/")
+    connection = HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=10)
+    attributes = {"specversion": "1.0", "id": "odd-1", "source": "/test", "subject": "nosuch"}
+    headers = {f"ce-{name}": value for name, value in attributes.items()} | {"Host": host}
+    connection.request("POST", f"/{path}", b"x", headers | {"ce-type": "dev.warmfront.inference.request"})
+    assert connection.getresponse().status == 202
+    connection.close()
+    assert eventually(lambda: "odd-1" in up.run("letters").stdout)
+    shown = up.run("letters", "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    letter = json.loads(shown.stdout)
+    assert (letter["event"]["id"], letter["trigger"], letter["failure"]["code"]) == ("odd-1", "inference-requests", 422)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +227,7 @@ def test_help_of_every_command_fits_80_columns() -> None:
     """`--help` works for all, with one line each in the overview."""
     overview = subprocess.run([str(WARMFRONT), "--help"], capture_output=True, text=True, check=True).stdout
     commands = re.findall(r"^  (\w+)  ", overview, re.MULTILINE)
-    assert {"demo", "up", "infer", "tasks", "build", "completion"} <= set(commands)
+    assert {"demo", "up", "infer", "tasks", "letters", "build", "completion"} <= set(commands)
     for name in commands:
         shown = subprocess.run([str(WARMFRONT), name, "--help"], capture_output=True, text=True, check=True).stdout
         assert max(map(len, shown.splitlines())) <= 80, name
