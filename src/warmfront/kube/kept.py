@@ -2,7 +2,9 @@
 
 Revisions' annotations are the whole state, so any selector replica may write and all of them read the same.
 `autoscaling.knative.dev/min-scale` is what acts: Knative's autoscaler honours it on a Revision at run time, and no new
-Revision comes of it. The others tell until when, by whom, and which min-scale to go back to.
+Revision comes of it. The others tell until when, by whom, and which min-scale to go back to. Their names begin as they
+do because Knative copies a Revision's annotations to its pods, so that a change replaces them all; it leaves out only
+what begins with `autoscaling.knative.dev`, subdomains of ours included.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,9 +17,9 @@ from warmfront.kube.resources import annotations_of, labels_of
 
 MIN_SCALE = "autoscaling.knative.dev/min-scale"
 MAX_SCALE = "autoscaling.knative.dev/max-scale"
-UNTIL = "warmfront.dev/warm-until"
-BY = "warmfront.dev/warm-by"
-BEFORE = "warmfront.dev/warm-before"
+UNTIL = "autoscaling.knative.dev.warmfront.dev/warm-until"
+BY = "autoscaling.knative.dev.warmfront.dev/warm-by"
+BEFORE = "autoscaling.knative.dev.warmfront.dev/warm-before"
 _SERVICE = "serving.knative.dev/service"
 
 #: Who asked, when it was a person; a selector that keeps of its own accord writes `selector/IDENTITY`.
