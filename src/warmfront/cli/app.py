@@ -16,6 +16,7 @@ _COMMANDS = {
     "letters": "list events that nobody took, with the reason",
     "deploy": "put everything in knative/ on a cluster, by kn, until all is Ready",
     "undeploy": "remove what deploy has created",
+    "doctor": "check a cluster or this machine; each finding with its remedy",
     "build": "make the environments or the images that functions run in",
     "completion": "print the shell completion script",
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from math import inf
 
-from warmfront.errors import Conflict, Gone, NotFound, SetupError, UpstreamFailed, WarmfrontError
+from warmfront.errors import Conflict, Gone, NotFound, SetupError, Unauthorized, UpstreamFailed, WarmfrontError
 from warmfront.kube import kn as words
 from warmfront.kube.client import KubeClient
 from warmfront.kube.deployment import DEPLOYED_LABEL, KINDS, KNATIVE, NAMESPACES, Part, Step, plan
@@ -142,7 +142,7 @@ class Rollout:
         self._changed.clear()
 
     def _patience(self, row: Row) -> float:
-        """When a row that is not Ready has failed. Brokers and Triggers need Services: their time begins after those."""
+        """When a row that is not Ready has failed. Brokers and Triggers need Services, so their time begins later."""
         since = [at for at in (row.false_at, row.stuck_at) if at is not None]
         if not since:
             return inf
@@ -281,9 +281,11 @@ def check_kinds(parts: Sequence[Part], live: Live) -> None:
 
 
 async def ensure_namespace(client: KubeClient, namespace: str) -> bool:
-    """Create the namespace if it is not there; whether it was created."""
+    """Create the namespace if it is not there; whether it was created. Who may not look is taken to have one."""
     try:
         await client.get(NAMESPACES, None, namespace)
+    except Unauthorized:
+        return False
     except NotFound:
         with suppress(Conflict):
             await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})

@@ -36,7 +36,7 @@ _REMEDIES = (
 )
 _FALLBACK = {
     "Service": "see `kn service describe {name} -n {namespace}` and `kubectl get pods -n {namespace}`",
-    "Broker": "see `kn broker describe {name} -n {namespace}`; `warmfront doctor` checks the Broker's class",
+    "Broker": "see `kn broker describe {name} -n {namespace}`; a Broker whose class no controller serves stays so",
     "Trigger": "see `kn trigger describe {name} -n {namespace}`",
 }
 
