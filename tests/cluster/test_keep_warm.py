@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("deployed")]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = f"warmfront-keep-{secrets.token_hex(3)}"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:warmfront-selector"
 SELECTOR = f"http://selector.{NAMESPACE}.svc.cluster.local"
 TAG = os.environ.get("WARMFRONT_IMAGE_TAG", "v1")
 KINDS = ("ServiceAccount", "Role", "RoleBinding", "Lease", "ConfigMap", "Service")
@@ -28,9 +29,9 @@ SERVICES = ("selector", "langid-cld2", "langid-fasttext")
 WINDOW_S = 6
 
 
-def kubectl(*args: str, stdin: str | None = None) -> str:
+def kubectl(*args: str, stdin: str | None = None, allow_failure: bool = False) -> str:
     done = subprocess.run(["kubectl", "-n", NAMESPACE, *args], input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"kubectl {' '.join(args)}: {done.stderr}"
+    assert done.returncode == 0 or allow_failure, f"kubectl {' '.join(args)}: {done.stderr}"
     return done.stdout
 
 
@@ -45,12 +46,12 @@ def annotations(revision: str) -> dict[str, str]:
     return found
 
 
-def warmfront(*args: str) -> str:
-    """What the command says; it finds the selector by itself."""
+def warmfront(*args: str, refused: bool = False) -> str:
+    """What the command says, or why it is refused; it finds the selector by itself."""
     command = [sys.executable, "-m", "warmfront.cli", *args, "-n", NAMESPACE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert (done.returncode != 0) is refused, done.stdout + done.stderr
+    return done.stderr if refused else done.stdout
 
 
 def until(condition: Callable[[], object], within_s: float = 60.0) -> float:
@@ -173,6 +174,31 @@ def test_a_sleeping_better_variant_is_woken_by_a_request_that_is_no_inference(re
     report(f"woken after {sent} requests, ready {time.monotonic() - began:.1f} s after the first")
     assert metric("warmfront_requests_total") - before == sent
     assert metric('warmfront_requests_total{task="langid",variant="langid-fasttext"') == 0
+
+
+def test_a_keep_ends_though_the_selector_that_placed_it_is_gone(report: Callable[[str], None]) -> None:
+    """Its pod is deleted; the next one takes the Lease over at once, for it was given back, and ends what is over."""
+    (revision,) = names("revision", "langid-cld2")
+    (pod,) = names("pod", "selector")
+    warmfront("warm", "langid-cld2", "--for", "20s")
+    end = datetime.fromisoformat(annotations(revision)[UNTIL]).timestamp()
+    kubectl("delete", "pod", pod, "--wait=false")
+    until(lambda: names("pod", "selector") not in ([], [pod]))
+    until(lambda: UNTIL not in annotations(revision))
+    report(f"let go {time.time() - end:.1f} s after the end by another pod")
+    assert time.time() - end < 5.0
+
+
+def test_without_the_permission_it_says_so(report: Callable[[str], None]) -> None:
+    """The binding of components/keep-warm taken away: refused with what to apply, and /readyz says the same."""
+    (revision,) = names("revision", "langid-cld2")
+    kubectl("delete", "rolebinding", "warmfront-keep-warm")
+    until(lambda: kubectl("auth", "can-i", "patch", "revisions", "--as", ACCOUNT, allow_failure=True).strip() == "no")
+    refused = warmfront("warm", "langid-cld2", "--for", "1m", refused=True)
+    report(refused.strip())
+    assert "apply knative/components/keep-warm" in refused
+    assert "no permission to patch Revisions" in get("/readyz")
+    assert UNTIL not in annotations(revision)
 
 
 @pytest.fixture
