@@ -40,6 +40,7 @@ def test_dry_run_prints_what_can_be_typed(tool: str, words: str) -> None:
         f"{words} --file functions/langid_cld2/Containerfile --tag dev.local/langid-cld2:v1 .",
         f"{words} --file selector_fn/Containerfile --tag dev.local/selector-fn:v1 .",
     ]
+    assert done.stdout.splitlines()[0] in (ROOT / "README.md").read_text().splitlines()
 
 
 def test_registry_and_tag_make_the_name() -> None:
