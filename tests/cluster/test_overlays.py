@@ -26,7 +26,7 @@ SERVICES = sorted(
 def overlay_of(
     resource: str, folder: Path, namespace: str, components: tuple[str, ...] = (), without: tuple[str, ...] = ()
 ) -> Path:
-    """A kustomization as a user writes one: their namespace, their registry, without some variants, the rest is ours."""
+    """A kustomization as a user writes one: their namespace, registry and variants, the rest is ours."""
     names = [file.name for file in ROOT.glob("functions/*/")] + ["selector_fn"]
     images = []
     for name in (name.replace("_", "-") for name in names):

@@ -13,7 +13,7 @@ from warmfront.domain import Observation, Variant
 from warmfront.errors import InvalidRequest
 from warmfront.kube.client import KubeClient
 from warmfront.kube.follow import Follower, Object
-from warmfront.kube.manifests import TASK_LABEL, availability, variant_of
+from warmfront.kube.manifests import TASK_LABEL, availability, name_of, variant_of
 from warmfront.kube.resources import ENDPOINTSLICES, PODAUTOSCALERS, SERVICES, condition_of
 
 _SLICE_OWNER = "kubernetes.io/service-name"
@@ -149,7 +149,7 @@ def _name(obj: Object) -> str:
 def _unusable(service: Object, reason: str) -> Observation:
     """A Service that says it is a variant but cannot be read as one: shown with the reason, never chosen."""
     metadata = service["metadata"]
-    variant = Variant(name=metadata["name"], task=metadata["labels"][TASK_LABEL], revision="", url="")
+    variant = Variant(name=name_of(service), task=metadata["labels"][TASK_LABEL], revision="", url="")
     return Observation(variant=variant, available=False, reason=reason)
 
 

@@ -1,6 +1,7 @@
 """Knative objects to domain records. Pure: no connection, no clock, no file.
 
-A Service is a variant when it carries the label `warmfront.dev/task`; everything else about it has a default.
+A Service is a variant when it carries the label `warmfront.dev/task`; everything else about it has a default. KServe
+puts an InferenceService's labels on the predictor's Service, its annotations on that Service's template.
 """
 
 import json
@@ -10,11 +11,13 @@ from typing import Any
 
 from warmfront.domain import Profile, Spread, Variant
 from warmfront.errors import InvalidRequest
-from warmfront.kube.resources import condition_of
+from warmfront.kube.resources import condition_of, labels_of
 
 TASK_LABEL = "warmfront.dev/task"
 PROFILE = "warmfront.dev/profile"
 PROTOCOLS = "warmfront.dev/protocols"
+KSERVE_LABEL = "serving.kserve.io/inferenceservice"
+_COMPONENT = "component"
 _MAX_SCALE = "autoscaling.knative.dev/max-scale"
 _PROFILE_FIELDS = {"accuracy", "accuracy_by_bytes", "latency_s", "cold_start_s", "memory_mb"}
 KNOWN_PROTOCOLS = ("cloudevents", "raw", "open-inference", "tensorflow-serving", "kserve-v1", "sagemaker")
@@ -29,20 +32,43 @@ def variant_of(service: Object) -> Variant:
         InvalidRequest: an annotation breaks its rule; the message names Service, annotation, value and rule.
     """
     metadata, status = service["metadata"], service.get("status") or {}
-    annotations = metadata.get("annotations") or {}
     template = service["spec"].get("template") or {}
     bounds = (template.get("metadata") or {}).get("annotations") or {}
+    annotations = {**bounds, **(metadata.get("annotations") or {})}
     name = metadata["name"]
+    if component := _beside_the_predictor(service):
+        raise InvalidRequest(
+            f"Service {name}: is the {component} of an InferenceService; its predictor alone can be a variant: "
+            f"put the label {TASK_LABEL} into spec.predictor.labels"
+        )
+    protocols = ("open-inference",) if KSERVE_LABEL in labels_of(service) else ("cloudevents", "raw")
     return Variant(
-        name=name,
+        name=name_of(service),
         task=metadata["labels"][TASK_LABEL],
         revision=status.get("latestReadyRevisionName") or "",
         url=(status.get("address") or {}).get("url") or status.get("url") or "",
-        protocols=_protocols(name, annotations.get(PROTOCOLS)),
+        protocols=_protocols(name, annotations.get(PROTOCOLS)) or protocols,
         profile=_profile(name, annotations.get(PROFILE)),
         concurrency=int((template.get("spec") or {}).get("containerConcurrency") or 0),
         max_replicas=_max_scale(name, bounds.get(_MAX_SCALE, "0")),
     )
+
+
+def name_of(service: Object) -> str:
+    """How the variant is called: as its Service, or as the InferenceService whose predictor it is.
+
+    KServe's model servers answer to the latter: it is the model's name in `/v2/models/NAME/infer`.
+    """
+    labels = labels_of(service)
+    predictor = KSERVE_LABEL in labels and not _beside_the_predictor(service)
+    return str(labels[KSERVE_LABEL] if predictor else service["metadata"]["name"])
+
+
+def _beside_the_predictor(service: Object) -> str:
+    """`transformer` or `explainer` when the Service is that part of an InferenceService."""
+    labels = labels_of(service)
+    component = labels.get(_COMPONENT, "") if KSERVE_LABEL in labels else ""
+    return "" if component == "predictor" else component
 
 
 def availability(service: Object) -> tuple[bool, str]:
@@ -125,7 +151,7 @@ def _profile(name: str, text: str | None) -> Profile:
 
 def _protocols(name: str, text: str | None) -> tuple[str, ...]:
     if not text:
-        return ("cloudevents", "raw")
+        return ()
     protocols = tuple(part.strip() for part in text.split(",") if part.strip())
     if unknown := [p for p in protocols if p not in KNOWN_PROTOCOLS]:
         raise InvalidRequest(
