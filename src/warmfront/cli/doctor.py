@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,11 @@ async def _facts(namespace: str | None) -> "Facts":
         return Facts(namespace=namespace or "default", programs=tuple(programs), error=said)
     pool = Pool(connect_timeout_s=3.0)
     try:
-        return await gather(KubeClient(connection, pool), pool, namespace or connection.namespace, programs)
+        facts = await gather(KubeClient(connection, pool), pool, namespace or connection.namespace, programs)
     finally:
         await pool.close()
+    # the kubeconfig of an `up` that has ended is nobody's choice of a cluster
+    return replace(facts, error="") if environ != os.environ else facts
 
 
 async def _program(name: str, command: str, arguments: Sequence[str]) -> "Program":

@@ -10,7 +10,7 @@ from warmfront.kube.preflight.facts import Facts, Finding, Ingress, Reach, Statu
 
 _DNS, _URL, _INSIDE = "DNS of Services", "URL of Services", "cluster-local DNS"
 _CLUSTER_LOCAL = ".svc.cluster.local"
-_PUBLIC_DOCUMENTATION = ("example.com", "example.org", "example.net")
+_PLACEHOLDER = ".example.com"
 _MAGIC = ("sslip.io", "nip.io", "xip.io")
 _DEFAULT_DOMAIN = "https://github.com/knative/serving/releases/latest/download/serving-default-domain.yaml"
 
@@ -64,7 +64,7 @@ def _dns(reach: Reach, ingress: Ingress) -> Finding:
 def _resolved(reach: Reach, ingress: Ingress, host: str) -> Finding:
     known = {*ingress.external, *ingress.internal}
     listed = ", ".join(reach.addresses)
-    if host.endswith(_PUBLIC_DOCUMENTATION) and not reach.genuine:
+    if host.endswith(_PLACEHOLDER) and not reach.genuine:
         return Finding(
             check=_DNS,
             status=Status.FAIL,
@@ -91,8 +91,8 @@ def _embedded_dns(reach: Reach) -> Finding:
     return Finding(
         check=_DNS,
         status=Status.WARN,
-        found=f"{host} does not resolve here ({reach.unresolved}); kn, curl and warmfront know *.localhost themselves",
-        remedy=f"for other programs: curl's --resolve in their words, or http://127.0.0.1:{port} with `Host: {host}`",
+        found=f"{host} does not resolve here ({reach.unresolved}); curl and warmfront know *.localhost themselves",
+        remedy=f"other programs reach it at http://127.0.0.1:{port} with the header Host: {host}",
     )
 
 
@@ -164,7 +164,7 @@ def three_ways(reach: Reach, ingress: Ingress) -> str:
     if not place:
         magic += f" (needs {namespace}/{name} to have an external address, which it has not)"
     domain = ".".join(host.split(".")[2:])
-    if not domain or host.endswith((_CLUSTER_LOCAL, *_PUBLIC_DOCUMENTATION)):
+    if not domain or host.endswith((_CLUSTER_LOCAL, _PLACEHOLDER)):
         domain = "knative.YOUR-DOMAIN"
         real = (
             f"2. Real DNS: kubectl patch configmap/config-domain -n knative-serving --type merge "
