@@ -98,7 +98,7 @@ def test_initial_scale_zero(value: str | None, status: Status) -> None:
 
 
 def test_knative_missing_partly_down_or_old() -> None:
-    """Serving is needed, Eventing for events only; a Deployment without its replicas is named; old versions are told."""
+    """Serving is needed, Eventing for events only; a Deployment short of replicas is named; old versions are told."""
     assert changed("Knative Serving", serving=Component(present=False)).status is Status.FAIL
     assert changed("Knative Eventing", eventing=Component(present=False)).status is Status.WARN
     down = replace(SOUND.serving, deployments={"activator": False, "webhook": True})
