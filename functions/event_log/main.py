@@ -59,7 +59,8 @@ class EventLog:
             if event.type in self._types or len(self._types) < MAX_TYPES:
                 self._types.add(event.type)
             kind = event.type if event.type in self._types else "other"
-            self._counter.child(kind, event.extensions.get("knativeerrorcode", "")).value += 1
+            code = event.extensions.get("knativeerrorcode", "")
+            self._counter.child(kind, code if len(code) == 3 and code.isdecimal() else "").value += 1
             sys.stdout.buffer.write(line + b"\n")
             sys.stdout.buffer.flush()
 
