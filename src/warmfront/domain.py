@@ -260,15 +260,17 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerReport:
-    """What another selector of the same variants has in flight now, and what it was taught since its last report.
+    """What another selector of the same variants has in flight now, and what happened to it since its last report.
 
-    `peer` is the name of that selector's process, never given twice.
+    `peer` is the name of that selector's process, never given twice. `lessons` and `verdicts` are what it was taught,
+    `arrivals` the latest requests that it sent, their instants counted from this report.
     """
 
     peer: str
     in_flight: Mapping[str, int]
     lessons: tuple[Lesson, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    arrivals: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,8 +85,8 @@ class Peers:
         peers = members - self._self
         if not peers:
             return
-        report = plane.selector.report(self.name)
-        news = report.in_flight or self._told_in_flight or report.lessons or report.verdicts
+        report = plane.selector.report(self.name, now)
+        news = report.in_flight or self._told_in_flight or report.arrivals or report.lessons or report.verdicts
         if not news and now < self._beat_at:
             return
         self._told_in_flight = bool(report.in_flight)
@@ -199,6 +199,10 @@ def _plausible(report: PeerReport) -> bool:
             and abs(lesson.z) <= _MOST
             and lesson.size_bytes >= 0
             for lesson in report.lessons
+        )
+        and all(
+            abs(request.arrival_at) <= _MOST and abs(request.deadline_at or 0.0) <= _MOST and request.size_bytes >= 0
+            for request in report.arrivals
         )
         and all(0 <= verdict.correct <= 1 and verdict.size_bytes >= 0 for verdict in report.verdicts)
     )

@@ -52,7 +52,7 @@ class Selector(Protocol):
         """Which variants to wake, keep or release now."""
         ...
 
-    def report(self, peer: str) -> PeerReport:
+    def report(self, peer: str, now: float) -> PeerReport:
         """What peers should know, under this selector's name."""
         ...
 

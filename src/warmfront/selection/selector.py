@@ -6,7 +6,7 @@ Two more calls hand out what others need: `report` is for the selectors beside t
 `learned` for the one after it, which is built with it.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,6 +33,7 @@ from warmfront.selection.learned import NOTHING, Learned, kept_share
 from warmfront.selection.policies.base import Policy, conclude
 from warmfront.selection.prewarm import Planner
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
+from warmfront.selection.sharing import Sharing, arrivals
 from warmfront.selection.variants import NEVER, KnownVariant
 
 __all__ = ["Selector", "SelectorSettings"]
@@ -67,8 +68,7 @@ class Selector:
         self._pending: OrderedDict[str, _Sent] = OrderedDict()  # the oldest of these goes in constant time;
         self._answered: OrderedDict[str, _Sent] = OrderedDict()  # of a dict, it is found behind the gaps of all gone
         self._planner = Planner(policy, settings)
-        self._lessons: deque[Lesson] = deque(maxlen=settings.max_lessons)
-        self._verdicts: deque[Verdict] = deque(maxlen=settings.max_lessons)
+        self._sharing = Sharing(settings)
         self._left = dict(learned.variants)  # by the earlier selector, of variants not seen yet
         self._left_at = learned_at
         self._environment.restore(learned, kept_share(learned.age_s, settings.learned_half_life_s))
@@ -184,6 +184,7 @@ class Selector:
         self._policy.started(name)
         size = rounded(request.size_bytes)
         self._planner.arrived(request, size, now)
+        self._sharing.arrived((now, request))
         known = self._known.get(name)
         if known is None:
             return
@@ -211,7 +212,7 @@ class Selector:
         if expected is not None:
             taught = lesson(known.variant, size, outcome, expected)
             if taught is not None:
-                self._lessons.append(taught)
+                self._sharing.taught(taught)
                 self._learn(known, taught, now)
 
     def _learn(self, known: KnownVariant, taught: Lesson | Verdict, now: float) -> None:
@@ -227,26 +228,25 @@ class Selector:
             raise NotFound(_unknown(feedback.decision_id))
         known, size, _ = sent
         verdict = Verdict(known.variant.name, known.variant.revision, size, feedback.correct)
-        self._verdicts.append(verdict)
+        self._sharing.taught(verdict)
         self._learn(known, verdict, now)
 
     def plan(self, now: float) -> list[Start]:
         """The variants worth waking now, in the background. Each is told once and then presumed to be starting."""
         return [start for task, variants in self._tasks.items() for start in self._planner.plan(task, variants, now)]
 
-    def report(self, peer: str) -> PeerReport:
-        """What this selector, named `peer`, has for its peers: now in flight, and taught since the last report."""
+    def report(self, peer: str, now: float) -> PeerReport:
+        """What this selector, named `peer`, has for its peers: now in flight, and new since the last report."""
         in_flight = {name: known.in_flight for name, known in self._known.items() if known.in_flight}
-        report = PeerReport(
-            peer=peer, in_flight=in_flight, lessons=tuple(self._lessons), verdicts=tuple(self._verdicts)
-        )
-        self._lessons.clear()
-        self._verdicts.clear()
-        return report
+        return self._sharing.report(peer, in_flight, now)
 
     def _hear(self, report: PeerReport, now: float) -> None:
+        likeness = self._sharing.heard(report, now)
         for name, known in self._known.items():
-            known.shared(report.peer, report.in_flight.get(name, 0), now)
+            known.shared(report.peer, report.in_flight.get(name, 0), likeness, now)
+        for request in arrivals(report, now):
+            if request.task in self._tasks:
+                self._planner.arrived(request, rounded(request.size_bytes), request.arrival_at)
         told: list[Lesson | Verdict] = [*report.lessons, *report.verdicts]
         for taught in told:
             subject = self._known.get(taught.variant)

@@ -8,7 +8,8 @@ nothing else. Each of them ends it:
 - observation: `KnownVariant.update` drops all standings of the variant;
 - in flight: `sent` and `lost` drop them when the variant is full before or after. With a place left nobody waits, so
   the number does not show in a forecast; `Candidate.in_flight` itself is read for every decision. What peers have in
-  flight drops them with each report (`shared`), and ends them when it is too old to be believed;
+  flight counts with it and moves with it; a report drops them (`shared`), and its being too old to be believed ends
+  them;
 - presumptions and failures: whatever makes, ends or revives one drops them (`presume_start`, `ended`). A reply that
   only prolongs the presumption of a replica does not: they end when it would have, and come out the same again;
 - estimators: `Knowledge.refresh` drops them, and no forecast shows anything learned before it. When the share of the

@@ -25,7 +25,7 @@ class KnownVariant:
         self.knowledge = Knowledge(observation.variant, environment, self.standings.clear)
         self.in_flight = 0  # of this selector,
         self.others = 0  # and of its peers, as of the time for which there are standings
-        self._peers: dict[str, tuple[int, float]] = {}  # by peer: how many, and until when that is believed
+        self._peers: dict[str, tuple[int, float, int, float]] = {}  # count, likeness, own count then, believed until
         self.taught_at = NEVER
         self._start_presumed_at = NEVER  # a start was asked for; no observation has shown it yet
         self._ready_presumed_at = NEVER  # a reply proved a replica; no observation has shown it yet
@@ -70,6 +70,8 @@ class KnownVariant:
     def sent(self, now: float) -> None:
         """One more request is on its way; if nothing is ready or coming, it makes a start come."""
         self.in_flight += 1
+        if self._peers:
+            self._estimate()
         if self.in_flight >= self._free:
             self.standings.clear()
         if not self.observation.ready and self.warmth(now) is Warmth.COLD:
@@ -85,20 +87,32 @@ class KnownVariant:
         if self.in_flight >= self._free:
             self.standings.clear()
         self.in_flight -= 1
+        if self._peers:
+            self._estimate()
 
-    def shared(self, peer: str, count: int, now: float) -> None:
-        """A peer has `count` requests in flight here, as far as is known for the next `peer_hold_s`."""
-        if count:
-            self._peers[peer] = (count, now + self._settings.peer_hold_s)
-        elif self._peers.pop(peer, None) is None:
-            return
-        self._count_others(now)
+    def shared(self, peer: str, count: int, likeness: float, now: float) -> None:
+        """A peer has `count` requests in flight here. It is believed to have done since what this selector did, times
+        its `likeness`, for `peer_hold_s` at most.
+        """
+        self._peers[peer] = (count, likeness, self.in_flight, now + self._settings.peer_hold_s)
+        self._recount(now)
         self.standings.clear()
 
-    def _count_others(self, now: float) -> None:
+    def _recount(self, now: float) -> None:
         """Without those of whom nothing was heard for too long."""
-        self._peers = {peer: (count, until) for peer, (count, until) in self._peers.items() if now < until}
-        self.others = sum(count for count, _ in self._peers.values())
+        self._peers = {peer: told for peer, told in self._peers.items() if now < told[3]}
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """What peers have in flight now: what they said, moved by as much as this selector's own number since then.
+
+        The traffic of all is about the same, and so is what they make of it. To take their word for what is true now
+        would make all of them run for the same free place, and leave the same full one, until the next report (the herd
+        of Mitzenmacher, "How Useful Is Old Information?", 2000).
+        """
+        mine = self.in_flight
+        told = sum(max(count + likeness * (mine - then), 0.0) for count, likeness, then, _ in self._peers.values())
+        self.others = round(told)
         self._free = self._full - self.others
 
     def ended(self, outcome: Outcome, now: float) -> None:
@@ -161,7 +175,7 @@ class KnownVariant:
         if found is None:
             if not standings:
                 if self._peers:
-                    self._count_others(now)
+                    self._recount(now)
                 self.since, self.until = now, min(self._until(now), self._heard_until())
             found = standings[size] = self._prepare(size, now)
         return found
@@ -191,7 +205,7 @@ class KnownVariant:
 
     def _heard_until(self) -> float:
         """When the first of the peers' counts is too old, if nothing more is heard."""
-        return a_little_before(min(until for _, until in self._peers.values())) if self._peers else inf
+        return a_little_before(min(until for _, _, _, until in self._peers.values())) if self._peers else inf
 
     def _forecast(self, size: int, now: float) -> Forecast:
         ahead = max(self.in_flight - self._free + 1, 0)

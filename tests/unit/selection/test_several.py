@@ -67,8 +67,78 @@ def test_a_burst_shared_is_a_burst_spread(lab):
     budget = 0.15
     assert lab.send(one, lab.request("q1", budget)).chosen.variant.name == "good"
     assert two.decide(lab.request("q2", budget), 0.0).chosen.variant.name == "good", "it cannot know yet"
-    two.update(one.report("one"), 0.0)
+    two.update(one.report("one", 0.0), 0.0)
     assert two.decide(lab.request("q2", budget), 0.0).chosen.variant.name == "fair"
+
+
+def test_peers_are_believed_to_do_what_one_does_oneself(lab):
+    """Between two reports the peers' numbers move with one's own: three peers, three times as much, never below 0."""
+    selector = lab.selector(lab.seen("v", SLOW, ready=1, concurrency=100))
+    for peer, count in (("x", 2), ("y", 0), ("z", 0)):
+        selector.update(report(peer, v=count), 0.0)
+    sent = [lab.send(selector, lab.request(f"q{i}")) for i in range(5)]
+    assert lab.numbers(selector, "v").in_flight == 5 + (2 + 5) + 5 + 5
+    busy = tuple(lab.request() for _ in range(5))
+    for peer in ("y", "z"):
+        selector.update(replace(report(peer, v=1), arrivals=busy), 0.2)
+    assert lab.numbers(selector, "v", now=0.2).in_flight == 5 + (2 + 5) + 1 + 1
+    for decision in sent[:3]:
+        lab.reply(selector, decision, 0.25)
+    assert lab.numbers(selector, "v", now=0.3).in_flight == 2 + (2 + 2) + 0 + 0
+
+
+def test_an_idle_peer_is_not_believed_to_be_busy(lab):
+    """A peer that sends a quarter of what this selector sends is believed to have moved a quarter as far."""
+    selector = lab.selector(lab.seen("v", SLOW, ready=1, concurrency=100))
+    peer = lab.selector(lab.seen("v", SLOW, ready=1, concurrency=100))
+    sent = []
+    for at in range(10):
+        for i in range(8):
+            sent.append(lab.send(selector, lab.request(f"q{at}-{i}", at=float(at))))
+        for i in range(2):
+            lab.reply(peer, lab.send(peer, lab.request(f"p{at}-{i}", at=float(at))), 0.1)
+        selector.report("me", at + 0.5)
+        selector.update(peer.report("quarter", at + 0.5), at + 0.5)
+        selector.update(report("idle"), at + 0.5)
+    for i in range(8):
+        sent.append(lab.send(selector, lab.request(f"last-{i}", at=10.0)))
+    assert lab.numbers(selector, "v", now=10.0).in_flight == len(sent) + 2
+
+
+def test_variants_are_woken_for_everybodys_requests(lab):
+    """Each of two selectors sees too few requests to wake the better variant; together they see enough."""
+    seen = (
+        lab.seen("good", lab.profile(accuracy=0.95, start=5.0, memory_mb=3500.0)),
+        lab.seen("fair", lab.profile(accuracy=0.7), ready=1),
+    )
+    woken = []
+    for exchange in (False, True):
+        one, two = lab.selector(*seen), lab.selector(*seen)
+        starts = []
+        for i in range(24):
+            at = 60.0 * i
+            lab.reply(one, lab.send(one, lab.request(f"q{i}", 0.5, at=at)), 0.01)
+            lab.reply(two, lab.send(two, lab.request(f"q{i}", 0.5, at=at + 30)), 0.01)
+            if exchange:
+                reports = one.report("one", at + 31), two.report("two", at + 31)
+                one.update(reports[1], at + 31)
+                two.update(reports[0], at + 31)
+            starts += one.plan(at + 32) + two.plan(at + 32)
+        woken.append({start.variant for start in starts})
+    assert woken == [set(), {"good"}]
+
+
+def test_what_a_peer_sent_means_the_same_on_every_clock(lab):
+    """Arrivals are told in time since the report, without names; of a task that nobody serves here nothing is kept."""
+    selector = lab.selector(lab.seen("v", SLOW, ready=1))
+    lab.send(selector, lab.request("secret", 0.5, at=1000.0), now=1000.1)
+    lab.send(selector, lab.request("q2", None, at=1000.2))
+    first, second = selector.report("me", 1001.0).arrivals
+    assert (first.id, first.arrival_at, first.deadline_at) == ("", pytest.approx(-0.9), pytest.approx(-0.4))
+    assert (second.arrival_at, second.deadline_at) == (pytest.approx(-0.8), None)
+    other = lab.selector(lab.seen("w", SLOW, task="another"))
+    other.update(PeerReport(peer="me", in_flight={}, arrivals=(first, second)), 5.0)
+    assert other.plan(6.0) == []
 
 
 def test_a_report_says_what_is_in_flight_and_what_is_new(lab):
@@ -78,13 +148,13 @@ def test_a_report_says_what_is_in_flight_and_what_is_new(lab):
     first, second = (lab.send(selector, lab.request(id_)) for id_ in ("q1", "q2"))
     lab.reply(selector, first, 0.3, execution_s=0.25)
     lab.feedback(selector, first, 0.5, now=0.4)
-    told = selector.report("me")
+    told = selector.report("me", 0.0)
     assert (told.peer, told.in_flight) == ("me", {"v": 1})
     (lesson,), (verdict,) = told.lessons, told.verdicts
     assert (lesson.variant, lesson.revision, lesson.upstream_s, lesson.execution_s) == ("v", "r1", 0.3, 0.25)
     assert (verdict.variant, verdict.size_bytes, verdict.correct) == ("v", lesson.size_bytes, 0.5)
     lab.reply(selector, second, 0.3, status=Status.FAILED)
-    assert selector.report("me") == PeerReport(peer="me", in_flight={})
+    assert selector.report("me", 0.0) == PeerReport(peer="me", in_flight={})
 
 
 def test_lessons_are_bounded(lab):
@@ -92,7 +162,7 @@ def test_lessons_are_bounded(lab):
     selector = lab.selector(lab.seen("v", SLOW, ready=1))
     for i in range(100):
         lab.reply(selector, lab.send(selector, lab.request(f"q{i}", at=float(i))), 0.1 + i / 1000)
-    lessons = selector.report("me").lessons
+    lessons = selector.report("me", 0.0).lessons
     assert len(lessons) == 64
     assert lessons[-1].upstream_s == pytest.approx(0.199)
 
@@ -106,7 +176,7 @@ def test_peers_teach_as_ones_own_requests_do(lab):
         decision = lab.send(one, lab.request(f"q{i}", at=at))
         lab.reply(one, decision, 0.4, execution_s=0.39)
         lab.feedback(one, decision, float(i % 2), now=at + 0.5)
-        two.update(one.report("one"), at + 0.5)
+        two.update(one.report("one", at + 0.5), at + 0.5)
     mine, heard = (lab.numbers(selector, "v", now=60.0) for selector in (one, two))
     assert mine.predicted_s == pytest.approx(0.4, rel=0.1)
     assert heard == mine
@@ -121,7 +191,7 @@ def test_lessons_about_another_revision_or_variant_teach_nothing(lab):
         decision = lab.send(one, lab.request(f"q{i}", excluded=frozenset({other})))
         lab.reply(one, decision, 30.0)
         lab.feedback(one, decision, 0.0)
-    two.update(one.report("one"), 0.0)
+    two.update(one.report("one", 0.0), 0.0)
     assert lab.numbers(two, "v") == before
 
 
