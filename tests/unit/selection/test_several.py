@@ -108,7 +108,7 @@ def test_an_idle_peer_is_not_believed_to_be_busy(lab):
 def test_variants_are_woken_for_everybodys_requests(lab):
     """Each of two selectors sees too few requests to wake the better variant; together they see enough."""
     seen = (
-        lab.seen("good", lab.profile(accuracy=0.95, start=5.0, memory_mb=3500.0)),
+        lab.seen("good", lab.profile(accuracy=0.95, start=5.0, memory_mb=4000.0)),
         lab.seen("fair", lab.profile(accuracy=0.7), ready=1),
     )
     woken = []

@@ -120,7 +120,7 @@ PEER_GONE = [("hear", "x", {"a": 2}), ("wait", 1.0), ("hear", "y", {"a": 1}), ("
 REPLICA_GONE = [("start", "b", 10), ended(Status.OK), ("wait", 59.9), ("wait", 0.1)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(history=histories)
 @example(history=LAST_PLACE)
 @example(history=REST)
