@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import IMAGES, ROOT, Cluster
+from .conftest import IMAGES, ROOT, Cluster, until
 
 pytestmark = pytest.mark.cluster
 
@@ -58,7 +58,7 @@ def test_everything_ready_in_one_command_and_gone_in_another(cluster: Cluster) -
     assert "say --yes" in asked.stderr
     removed = warmfront(cluster, "undeploy", "--yes")
     assert removed.returncode == 0, removed.stdout + removed.stderr
-    assert names(cluster) == before
+    until("pods end", lambda: names(cluster) == before, timeout_s=120)
 
 
 def test_what_was_there_before_stays(cluster: Cluster) -> None:

@@ -140,12 +140,9 @@ def create_trigger(trigger: Json, namespace: str) -> Command | None:
 
 
 def delete(resource: Resource, namespace: str, name: str) -> Command | None:
-    """`kn service|broker|trigger delete`, until it is gone (a Trigger is at once); None for any other kind."""
+    """`kn service|broker|trigger delete`; None for any other kind."""
     noun = _NOUNS.get(resource)
-    if noun is None:
-        return None
-    wait = () if resource is TRIGGERS else ("--wait",)
-    return Command(argv=("kn", noun, "delete", name, "-n", namespace, *wait))
+    return Command(argv=("kn", noun, "delete", name, "-n", namespace)) if noun else None
 
 
 def _sink(destination: Mapping[str, Any]) -> str | None:

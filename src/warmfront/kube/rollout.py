@@ -4,7 +4,7 @@ What lives here: processes of kn, requests to the API, time. What must not: what
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +15,7 @@ from warmfront.kube import kn as words
 from warmfront.kube.client import KubeClient
 from warmfront.kube.deployment import DEPLOYED_LABEL, KINDS, KNATIVE, NAMESPACES, Part, Step, plan
 from warmfront.kube.kn import Kn
-from warmfront.kube.resources import SERVICES, Json, Resource
+from warmfront.kube.resources import REVISIONS, SERVICES, Json, Resource, labels_of
 from warmfront.kube.troubles import of_pods, remedy, standing
 
 #: Knative says False for moments while parts of an object come up; this long is longer.
@@ -26,6 +26,7 @@ _RELIST_S = 0.5
 #: A Trigger is Ready, then not, then Ready again while its Service comes up: all must be Ready together, for this long.
 _SETTLE_S = 1.0
 _PARALLEL = 4
+_SERVICE_LABEL = "serving.knative.dev/service"
 _PODS = Resource(group="", version="v1", plural="pods", kind="Pod", short=("po",))
 
 
@@ -181,7 +182,7 @@ class Rollout:
 
     async def _pods_of(self, part: Part) -> str:
         try:
-            pods, _ = await self._client.list(_PODS, self._namespace, labels=f"serving.knative.dev/service={part.name}")
+            pods, _ = await self._client.list(_PODS, self._namespace, labels=f"{_SERVICE_LABEL}={part.name}")
         except WarmfrontError:  # an embedded API has none, a user may not see them
             return ""
         return of_pods(pods)
@@ -296,18 +297,49 @@ async def ensure_namespace(client: KubeClient, namespace: str) -> bool:
 async def remove(
     client: KubeClient, kn: Kn, namespace: str, labels: Sequence[str], on_removed: Callable[[str], None]
 ) -> None:
-    """Delete objects (`kind/name`), kinds that refer to others first, and wait until each is gone."""
+    """Delete objects (`kind/name`), kinds that refer to others first, and wait until each is gone.
 
-    async def one(kind: Resource, name: str) -> None:
-        command = words.delete(kind, namespace, name)
-        if command is not None:
-            await kn.run(command)
-        else:
-            with suppress(NotFound):
-                await client.delete(kind, namespace, name)
-        on_removed(f"{kind.kind.lower()}/{name}")
-
+    With a Service go its Revisions, or a new Service of that name would find theirs taken. Pods end in their own time.
+    """
     for kind in reversed(KINDS):
         prefix = f"{kind.kind.lower()}/"
-        names = [label.removeprefix(prefix) for label in labels if label.startswith(prefix)]
-        await asyncio.gather(*(one(kind, name) for name in names))
+        names = {label.removeprefix(prefix) for label in labels if label.startswith(prefix)}
+        revisions = await _revisions_of(client, namespace, names) if kind is SERVICES else set()
+        await asyncio.gather(*(_delete(client, kn, kind, namespace, name) for name in names))
+        await _gone(client, kind, namespace, names)
+        await _gone(client, REVISIONS, namespace, revisions)
+        for name in sorted(names):
+            on_removed(prefix + name)
+
+
+async def _delete(client: KubeClient, kn: Kn, kind: Resource, namespace: str, name: str) -> None:
+    command = words.delete(kind, namespace, name)
+    if command is not None:
+        await kn.run(command)
+    else:
+        with suppress(NotFound):
+            await client.delete(kind, namespace, name)
+
+
+async def _revisions_of(client: KubeClient, namespace: str, services: set[str]) -> set[str]:
+    revisions, _ = await client.list(REVISIONS, namespace) if services else ([], "")
+    return {one["metadata"]["name"] for one in revisions if labels_of(one).get(_SERVICE_LABEL) in services}
+
+
+async def _gone(client: KubeClient, kind: Resource, namespace: str, names: set[str]) -> None:
+    while names:
+        objects, since = await client.list(kind, namespace)
+        names = names & {obj["metadata"]["name"] for obj in objects}
+        if names:
+            with suppress(Gone, UpstreamFailed):
+                names = await _until_deleted(client.watch(kind, namespace, since=since), names)
+
+
+async def _until_deleted(events: AsyncIterator[tuple[str, Json]], names: set[str]) -> set[str]:
+    """Those that are still there when the watch ends, none when all went."""
+    async for event, obj in events:
+        if event == "DELETED":
+            names = names - {obj["metadata"]["name"]}
+        if not names:
+            break
+    return names
