@@ -303,17 +303,18 @@ class Passage:
             self.decision = before
             self._abandon()
             self._leave()
-            self._conclude(Status.FAILED)
             self._reply.fail(self, error)
+            self._conclude(Status.FAILED)
 
     def _give_up(self, error: WarmfrontError, *, timed_out: bool = False) -> None:
         self._leave()
-        self._outcome(Status.FAILED, censored=timed_out, now=self._plane.clock())
-        self._conclude(Status.FAILED)
+        now = self._plane.clock()
         if self._streaming:
             self._reply.cut(self, error)
         else:
             self._reply.fail(self, error)
+        self._outcome(Status.FAILED, censored=timed_out, now=now)
+        self._conclude(Status.FAILED)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,11 @@ once and is armed anew. What must not live here: what a deadline means.
 """
 
 import asyncio
+import logging
 import math
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 SLACK_S = 0.01
 NEVER = math.inf
@@ -70,7 +73,10 @@ class Deadlines:
         now = self._loop.time()
         for item in [item for item in self._items if item.deadline <= now]:
             item.deadline = NEVER
-            item.expire()
+            try:
+                item.expire()
+            except Exception:  # noqa: BLE001 - a mistake of one thing must not stop the clock of all others
+                _log.exception("a deadline could not be acted on")
         earliest = min((item.deadline for item in self._items), default=NEVER)
         if earliest < NEVER:
             # never two sweeps within SLACK_S, however many deadlines are spread over it

@@ -78,3 +78,25 @@ def test_many_deadlines_cost_few_wake_ups(run):
     times = run(story())
     sweeps = 1 + sum(later - earlier > 0.005 for earlier, later in itertools.pairwise(times))
     assert sweeps <= 7
+
+
+def test_a_mistake_of_one_thing_stops_nobody_elses_clock(run, caplog):
+    """Those that are due with it and those that are due later expire all the same; the mistake is logged."""
+
+    class Broken(Item):
+        def expire(self) -> None:
+            raise KeyError("a mistake")
+
+    async def story():
+        loop = asyncio.get_running_loop()
+        deadlines, now = Deadlines(loop), loop.time()
+        others = [Item(loop, now + 0.01), Item(loop, now + 0.05)]
+        for item in (Broken(loop, now + 0.01), *others):
+            deadlines.watch(item)
+        async with asyncio.timeout(5):
+            for item in others:
+                await item.done.wait()
+        deadlines.close()
+
+    run(story())
+    assert "KeyError: 'a mistake'" in caplog.text
