@@ -17,6 +17,7 @@ from itertools import count
 import msgspec
 
 from warmfront.domain import Candidate, Decision, Observation, Outcome, Request, Spread, Status, Variant
+from warmfront.experiments.several import Several
 from warmfront.selection.selector import Selector
 from warmfront.telemetry.records import RequestRow
 
@@ -84,7 +85,7 @@ class Driver:
 
     def __init__(
         self,
-        selector: Selector,
+        selector: Selector | Several,
         truths: Sequence[Truth],
         *,
         rng: random.Random,
