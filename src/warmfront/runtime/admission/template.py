@@ -43,9 +43,7 @@ _CONTAINER_IGNORED = {
     "imagePullPolicy": "images are not pulled",
     "livenessProbe": "a replica is restarted when its process ends",
     "startupProbe": "the readiness probe alone decides",
-    **dict.fromkeys(
-        ("terminationMessagePath", "terminationMessagePolicy", "lifecycle", "stdin", "tty"), _HOST
-    ),
+    **dict.fromkeys(("terminationMessagePath", "terminationMessagePolicy", "lifecycle", "stdin", "tty"), _HOST),
 }
 _CONTAINER_REFUSED = {
     "command": _PROCFILE,
