@@ -277,3 +277,35 @@ def test_a_missing_permission_is_reported() -> None:
         await world.api_down()
 
     asyncio.run(run())
+
+
+def test_replicas_are_told_by_where_they_listen_themselves():
+    """On one machine the slice's ports are the replicas'; on a cluster it names the proxy's, and the container's counts.
+
+    Replicas that are not ready yet, or no more, are told too; those of other revisions are not.
+    """
+
+    async def story(world: World) -> None:
+        def piece(name: str, revision: str, addresses: list[str], ports: list[int]) -> dict[str, Any]:
+            return {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": name,
+                    "namespace": "default",
+                    "labels": {"kubernetes.io/service-name": f"{revision}-private"},
+                },
+                "endpoints": [{"addresses": [address], "conditions": {"ready": False}} for address in addresses],
+                "ports": [{"name": f"p{port}", "port": port} for port in ports],
+            }
+
+        assert world.catalogue is not None
+        known = world.catalogue.addresses
+        assert known("s-00001", 8080) == frozenset()
+        world.store.create(ENDPOINTSLICES, piece("other", "s-00002", ["10.0.0.9"], [8012]))
+        world.store.create(ENDPOINTSLICES, piece("pods", "s-00001", ["10.0.0.5", "10.0.0.6"], [8012, 9090]))
+        await world.until(lambda: known("s-00001", 8080) == {("10.0.0.5", 8080), ("10.0.0.6", 8080)})
+        world.store.create(ENDPOINTSLICES, piece("here", "s-00003", ["127.0.0.1", "127.0.0.1"], [40001, 40002]))
+        await world.until(lambda: known("s-00003", 8080) == {("127.0.0.1", 40001), ("127.0.0.1", 40002)})
+
+    play(story)
