@@ -280,7 +280,7 @@ def test_a_missing_permission_is_reported() -> None:
 
 
 def test_replicas_are_told_by_where_they_listen_themselves():
-    """On one machine the slice's ports are the replicas'; on a cluster they are the proxy's, past which is the container's.
+    """On one machine the slice's ports are the replicas'; on a cluster they are the proxy's: the container's counts.
 
     Replicas that are not ready yet, or no more, are told too; those of other revisions are not.
     """
