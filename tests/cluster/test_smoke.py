@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import Cluster, ask, project
+from .conftest import Cluster, Reply, ask, project, until
 
 pytestmark = pytest.mark.cluster
 
@@ -28,13 +28,16 @@ def test_raw_request_is_answered_by_a_sleeping_variant(selector: str) -> None:
 
 
 def test_warmth_is_known_from_the_watches(selector: str) -> None:
-    """After an answer the catalogue reports a ready replica, read from the cluster's own objects."""
+    """Soon after an answer the catalogue reports a ready replica, read from the cluster's own objects."""
     first = ask(f"{selector}/tasks/langid", b"Where is the station?", {"Warmfront-Deadline-Ms": "20000"})
-    again = ask(f"{selector}/tasks/langid", b"Where is the station?", {"Warmfront-Deadline-Ms": "1000"})
-    assert json.loads(again.body)["label"] == "en"
-    assert again.headers["warmfront-cold-start"] == "false"
-    assert float(again.headers["warmfront-predicted-ms"]) < 1000
     assert first.headers["warmfront-variant"] in VARIANTS
+
+    def warm() -> Reply | None:
+        reply = ask(f"{selector}/tasks/langid", b"Where is the station?", {"Warmfront-Deadline-Ms": "1000"})
+        assert json.loads(reply.body)["label"] == "en"
+        return reply if reply.headers["warmfront-cold-start"] == "false" else None
+
+    assert float(until("a warm answer", warm, 20).headers["warmfront-predicted-ms"]) < 1000
 
 
 @pytest.mark.usefixtures("selector")
