@@ -164,7 +164,8 @@ def test_the_oldest_start_is_the_first_to_be_ready() -> None:
         world.replicas("v-00001", ready=0, desired=2)
         await world.until(lambda: world.last.starting_at == (1.0, 2.0))
         world.replicas("v-00001", ready=1, desired=2)
-        await world.until(lambda: world.last.ready == 1 and world.last.starting_at == (2.0,))
+        await world.until(lambda: world.last.ready == 1)
+        assert world.last.starting_at == (2.0,)
 
     play(story)
 
@@ -179,6 +180,7 @@ def test_relabelled_service_is_no_variant_any_more() -> None:
         await world.until(lambda: world.last.variant.task == "other")
         world.store.merge(SERVICES, "default", "v", {"metadata": {"labels": {"warmfront.dev/task": None}}})
         await world.until(lambda: world.last.gone)
+        assert [o.variant.task for o in world.seen if o.gone][-1] == "other"
 
     play(story)
 
