@@ -203,7 +203,9 @@ def test_workers_end_with_their_leader(echo_fn, sign, eventually, gone):
             await asyncio.wait_for(stage.exited.wait(), 20)
             return [int(line.split()[1]) for line in stage.lines if line.startswith("worker")]
 
-    for pid in asyncio.run(story()):
+    workers = asyncio.run(story())
+    assert len(workers) == 2
+    for pid in workers:
         gone(pid)
 
 

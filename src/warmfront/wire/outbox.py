@@ -7,6 +7,9 @@ What must not live here: which bytes, or what happens to a connection afterwards
 """
 
 import asyncio
+import logging
+
+_log = logging.getLogger(__name__)
 
 
 class Outbox:
@@ -25,9 +28,13 @@ class Outbox:
         waiting.append((transport, data))
 
     def flush(self) -> None:
-        """Write now what waits. A transport that closed meanwhile takes nothing."""
+        """Write now what waits. A transport that closed meanwhile takes nothing; one that fails is cut, no other."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for transport, data in waiting:
-                if not transport.is_closing():
-                    transport.write(data)
+                try:
+                    if not transport.is_closing():
+                        transport.write(data)
+                except Exception:  # noqa: BLE001 - the other connections of this turn are owed their bytes
+                    _log.exception("a write failed")
+                    transport.abort()
