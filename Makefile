@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := src tests functions selector_fn dummy_model_fn benchmarks
 
-.PHONY: demo test check bench coverage clean
+.PHONY: demo test check bench bench-cluster clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@echo "set-up: creating $(VENV) and installing the demo's packages ..."
@@ -33,6 +33,9 @@ check: $(VENV)/.dev  ## format, lint, types, import arrows, coverage of the midd
 
 bench: $(VENV)/.dev  ## the selector's hop beside nginx and functions-framework -> build/bench.json
 	$(BIN)/python -m benchmarks
+
+bench-cluster: $(VENV)/.dev  ## cold starts, overhead and the demo's texts on a real cluster -> build/cluster.json
+	$(BIN)/python -m benchmarks.cluster $(PARTS)
 
 clean:
 	rm -rf $(VENV) build dist .warmfront

@@ -154,6 +154,7 @@ def test_an_event_gets_a_reply_event_once(front, platform):
     assert (said["variant"], said["revision"], said["coldstart"]) == ("good", "good-00001", "false")
     assert 0 < float(said["accuracy"]) <= 1
     assert float(said["predictedms"]) > 0
+    assert 0 < float(said["probability"]) <= 1
     assert float(said["latencyms"]) > 0
     assert said["decisionid"]
     assert front.event("b-1", deadlinems="5000", correlationid="c-7").headers["ce-latencyms"] == said["latencyms"]

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import copy
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,12 +57,16 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A reply event, as the consumer reads it. `latency_s` is the selector's, from receipt to the reply's last byte."""
+    """A reply event, as the consumer reads it. `latency_s` is the selector's, from receipt to the reply's last byte.
+
+    `probability` is what it promised of an answer within the deadline.
+    """
 
     variant: str
     label: str
     latency_s: float
     cold: bool
+    probability: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,7 +121,8 @@ class Demo:
             replica_seconds = await self._clear()
             await pool.close()
             await consumer.close(0.0)
-        return self._judge(policy, replica_seconds)
+        answers = {a.id: self._answers.get(f"{self._run_id}-{a.id}") for a in self._arrivals}
+        return judge(policy, self._arrivals, answers, replica_seconds)
 
     async def _prepare(self, policy: str, consumer_port: int) -> None:
         self._stage("starting the selector")
@@ -139,19 +144,10 @@ class Demo:
                 self._changed(self._progress)
 
     async def _send(self, pool: Pool, broker: Origin, arrival: Arrival) -> None:
-        event = CloudEvent(
-            id=f"{self._run_id}-{arrival.id}",
-            source=SOURCE,
-            type=_REQUEST,
-            subject=TASK,
-            datacontenttype="text/plain; charset=utf-8",
-            extensions={"deadlinems": str(round(arrival.deadline_s * 1000))},
-            data=arrival.sample.text.encode(),
-        )
-        headers, body = encode(event, Mode.BINARY)
+        headers, body = encode(event_of(arrival, self._run_id), Mode.BINARY)
         response = await pool.fetch(broker, "POST", f"/{NAMESPACE}/default", headers, body, timeout_s=10.0)
         if response.status != 202:
-            raise WarmfrontError(f"the Broker answered {response.status} to event {event.id}; wanted 202")
+            raise WarmfrontError(f"the Broker answered {response.status} to request {arrival.id}; wanted 202")
 
     async def _last_answers(self) -> None:
         self._stage("waiting for the last answers")
@@ -183,34 +179,51 @@ class Demo:
         replicas = await self._runtime.emptied()
         return sum(r.stopped_s - r.requested_s for r in replicas if r.variant != "selector")
 
-    def _judge(self, policy: str, replica_seconds: float) -> Row:
-        total = len(self._arrivals)
-        on_time = correct = both = slow = slow_on_time = 0
-        answers = [self._answers.get(f"{self._run_id}-{a.id}") for a in self._arrivals]
-        for arrival, answer in zip(self._arrivals, answers, strict=True):
-            timely = answer is not None and answer.latency_s <= arrival.deadline_s
-            right = answer is not None and answer.label == arrival.sample.language
-            on_time += timely
-            correct += right
-            both += timely and right
-            slow += arrival.deadline_s >= 1.0
-            slow_on_time += timely and arrival.deadline_s >= 1.0
-        return Row(
-            policy=policy,
-            requests=total,
-            on_time=on_time / total,
-            correct=correct / total,
-            correct_on_time=both / total,
-            on_time_from_1s=slow_on_time / slow if slow else 1.0,
-            cold_waits=sum(a.cold for a in answers if a),
-            replica_seconds=round(replica_seconds, 1),
-            unanswered=sum(a is None for a in answers),
-            answered_by=dict(sorted(self._progress.variants.items())),
-        )
-
     def _stage(self, stage: str) -> None:
         self._progress.stage = stage
         self._changed(self._progress)
+
+
+def judge(
+    policy: str, arrivals: Sequence[Arrival], answers: Mapping[str, Answer | None], replica_seconds: float
+) -> Row:
+    """What the answers are worth, each under its arrival's id; a rejection and no answer at all are None."""
+    total = len(arrivals)
+    on_time = correct = both = slow = slow_on_time = 0
+    found = [answers.get(arrival.id) for arrival in arrivals]
+    for arrival, answer in zip(arrivals, found, strict=True):
+        timely = answer is not None and answer.latency_s <= arrival.deadline_s
+        right = answer is not None and answer.label == arrival.sample.language
+        on_time += timely
+        correct += right
+        both += timely and right
+        slow += arrival.deadline_s >= 1.0
+        slow_on_time += timely and arrival.deadline_s >= 1.0
+    return Row(
+        policy=policy,
+        requests=total,
+        on_time=on_time / total,
+        correct=correct / total,
+        correct_on_time=both / total,
+        on_time_from_1s=slow_on_time / slow if slow else 1.0,
+        cold_waits=sum(a.cold for a in found if a),
+        replica_seconds=round(replica_seconds, 1),
+        unanswered=sum(a is None for a in found),
+        answered_by=dict(sorted(Counter(a.variant for a in found if a).items())),
+    )
+
+
+def event_of(arrival: Arrival, run_id: str) -> CloudEvent:
+    """The request as an event; its id is that of the run and the arrival's."""
+    return CloudEvent(
+        id=f"{run_id}-{arrival.id}",
+        source=SOURCE,
+        type=_REQUEST,
+        subject=TASK,
+        datacontenttype="text/plain; charset=utf-8",
+        extensions={"deadlinems": str(round(arrival.deadline_s * 1000))},
+        data=arrival.sample.text.encode(),
+    )
 
 
 def answer_of(event: CloudEvent) -> Answer:
@@ -221,6 +234,7 @@ def answer_of(event: CloudEvent) -> Answer:
         label=msgspec.json.decode(event.data)["label"],
         latency_s=float(said["latencyms"]) / 1000,
         cold=said.get("coldstart") == "true",
+        probability=float(said["probability"]),
     )
 
 

@@ -15,7 +15,8 @@ from hashlib import blake2b
 from typing import Any
 
 from warmfront.errors import SetupError, WarmfrontError
-from warmfront.function.model import Prediction, process_age_s
+from warmfront.function.model import Prediction
+from warmfront.telemetry.process import process_age_s
 
 LABELS = 10
 

@@ -27,6 +27,7 @@ from warmfront.errors import (
 )
 from warmfront.function import open_inference
 from warmfront.function.inputs import as_text
+from warmfront.telemetry.process import process_age_s
 from warmfront.wire.messages import Response, first
 
 MAX_BODY = 1 << 20
@@ -271,13 +272,3 @@ def _json(status: int, value: dict[str, Any]) -> Response:
 
 def _ms(seconds: float) -> bytes:
     return f"{seconds * 1000:.3f}".encode()
-
-
-def process_age_s() -> float:
-    """Seconds since the kernel started this process, to 10 ms; without /proc the CPU time so far, which is less."""
-    try:
-        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - pathlib costs a start 5 ms
-            ticks = int(file.read().rpartition(b")")[2].split()[19])
-    except OSError:
-        return time.process_time()
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

@@ -20,7 +20,8 @@ from urllib.parse import unquote
 import uvloop
 
 from warmfront.errors import BodyTooLarge, SetupError, WarmfrontError
-from warmfront.function.model import failure, process_age_s, too_large
+from warmfront.function.model import failure, too_large
+from warmfront.telemetry.process import process_age_s
 from warmfront.wire.messages import Exchange, Headers, Response
 from warmfront.wire.server import Limits, Server
 

@@ -30,6 +30,7 @@ from warmfront.selection.learned import NOTHING, Learned
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
 from warmfront.telemetry import logs
+from warmfront.telemetry.process import process_age_s
 from warmfront.wire.messages import Exchange, Headers
 from warmfront.wire.pool import Pool
 from warmfront.wire.server import Limits, Server
@@ -38,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 #: What the platform adds to a process's own start: a pod is scheduled and wired, a local process is not.
-PLATFORM_START_S = {"laptop": Spread(p50=0.05, p95=0.1), "cluster": Spread(p50=1.5, p95=2.5)}
+PLATFORM_START_S = {"laptop": Spread(p50=0.05, p95=0.1), "cluster": Spread(p50=1.1, p95=1.7)}
 
 
 def build_selector(settings: Settings, learned: Learned = NOTHING, learned_at: float = 0.0) -> Selector:
@@ -179,7 +180,8 @@ async def serve(app: App) -> None:
     except OSError as error:
         await app.close()
         raise SetupError(f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); set PORT") from error
-    _log.info("listening", extra={"fields": {"port": port, "policy": settings.policy, "platform": settings.platform}})
+    fields = {"port": port, "policy": settings.policy, "platform": settings.platform}
+    _log.info("listening, %.3f s after process start", process_age_s(), extra={"fields": fields})
     _spare_the_collector()
     await stop.wait()
     app.gateway.draining = True

@@ -220,6 +220,7 @@ class EventReply:
             coldstart="true" if passage.cold else "false",
             accuracy=f"{chosen.accuracy:.4f}",
             predictedms=f"{chosen.predicted_s * 1000:.1f}",
+            probability=f"{chosen.probability:.4f}",
             latencyms=f"{passage.latency_s * 1000:.3f}",
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from warmfront.domain import Spread
 
 _NETWORK = Spread(p50=0.002, p95=0.01)
-_PLATFORM_START = Spread(p50=1.5, p95=2.5)
+_PLATFORM_START = Spread(p50=1.1, p95=1.7)
 _EXECUTION = Spread(p50=0.1, p95=0.5)
 _COLD_START = Spread(p50=2.0, p95=10.0)
 
@@ -14,7 +14,7 @@ _COLD_START = Spread(p50=2.0, p95=10.0)
 class SelectorSettings:
     """Priors, prices and limits of a Selector. Durations in seconds; one unit of utility is one right answer in time.
 
-    The defaults fit a cluster. On a laptop a start from nothing costs the platform 0.05 s rather than 1.5 s.
+    The defaults fit a cluster. On a laptop a start from nothing costs the platform 0.05 s rather than 1.1 s.
     """
 
     # priors: what is believed until it is learned
