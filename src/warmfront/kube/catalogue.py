@@ -36,9 +36,9 @@ class Catalogue:
     ) -> None:
         self._emit = emit
         self._clock = clock
-        unseen = "inferred from own traffic"
+        unknown, unseen = "the variants are not known", "inferred from own traffic"
         self._services = Follower(
-            client, SERVICES, namespace, partial(self._touched, _name), labels=TASK_LABEL, without=unseen
+            client, SERVICES, namespace, partial(self._touched, _name), labels=TASK_LABEL, without=unknown
         )
         self._slices = Follower(
             client, ENDPOINTSLICES, namespace, partial(self._touched, _slice_revision), without=unseen
