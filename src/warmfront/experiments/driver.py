@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
-import msgspec
-
 from warmfront.domain import Candidate, Decision, Observation, Outcome, Request, Spread, Status, Variant
 from warmfront.experiments.several import Several
 from warmfront.selection.selector import Selector
-from warmfront.telemetry.records import RequestRow
+from warmfront.telemetry.records import ReplicaRow, RequestRow
 
 Z95 = 1.6448536269514722
 PLAN_TICK_S = 1.0
@@ -34,19 +32,6 @@ class Truth:
     execution_s: Spread
     cold_start_s: Spread
     network_s: float = 0.001
-
-
-class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="replica"):
-    """One replica from asked for to stopped, in seconds of the run; cost is computed from these."""
-
-    run_id: str
-    variant: str
-    revision: str
-    requested_s: float
-    ready_s: float
-    stopped_s: float
-    cause: str
-    memory_mb: float | None
 
 
 @dataclass(slots=True)

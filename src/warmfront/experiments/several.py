@@ -6,7 +6,7 @@ What may live here: dealing requests and passing reports on. What must not: the 
 import random
 from collections.abc import Sequence
 
-from warmfront.domain import Decision, Feedback, Observation, Outcome, Request, Start
+from warmfront.domain import Action, Decision, Feedback, Observation, Outcome, Request
 from warmfront.selection.selector import Selector
 
 
@@ -57,10 +57,14 @@ class Several:
         self._exchange(now)
         self._owners[outcome.decision_id].observe(outcome, now)
 
-    def plan(self, now: float) -> list[Start]:
+    def plan(self, now: float) -> list[Action]:
         """What any of them wants."""
         self._exchange(now)
         return [action for selector in self._selectors for action in selector.plan(now)]
+
+    def next_plan_at(self, now: float) -> float:
+        """The earliest of theirs."""
+        return min(selector.next_plan_at(now) for selector in self._selectors)
 
     def _exchange(self, now: float) -> None:
         if self._exchange_s is None or now < self._due_at:

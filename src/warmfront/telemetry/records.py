@@ -1,6 +1,6 @@
-"""Request rows as JSON lines: what metrics and reports are computed from.
+"""Request and replica rows as JSON lines: what metrics and reports are computed from.
 
-What may live here: the row and how it gets to disk. What must not: computing anything from rows.
+What may live here: the rows and how they get to disk. What must not: computing anything from rows.
 Times are seconds; `arrival_s` counts from the start of the run. Absent is null.
 """
 
@@ -37,6 +37,23 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     hedged: bool = False
 
 
+class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="replica"):
+    """One replica from asked for to stopped, in seconds of the run; cost is computed from these and nothing else.
+
+    `cause` says who wanted it: request, background, keep or scale. One that never became ready has `ready_s` equal to
+    `stopped_s`.
+    """
+
+    run_id: str
+    variant: str
+    revision: str
+    requested_s: float
+    ready_s: float
+    stopped_s: float
+    cause: str
+    memory_mb: float | None
+
+
 class RecordFile:
     """Appends rows to a file in batches; `flush` writes what is pending, `close` too.
 
@@ -48,7 +65,7 @@ class RecordFile:
         self._encoder = msgspec.json.Encoder()
         self._pending = bytearray()
 
-    def write(self, row: RequestRow) -> None:
+    def write(self, row: RequestRow | ReplicaRow) -> None:
         """Add one row."""
         self._pending += self._encoder.encode(row)
         self._pending += b"\n"

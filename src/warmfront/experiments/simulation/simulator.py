@@ -1,0 +1,280 @@
+"""Plays requests to a selector in front of simulated stations: a virtual clock and the gateway's part.
+
+The selector is driven by its five calls alone. As the gateway does, a request that fails is tried once more with the
+variant excluded, and the plan is asked for on every whole second (those in which it can have nothing new are left out).
+
+    run = simulate(world, cases, lambda: Selector(policy=POLICIES["effective"](rng=random.Random(1))), seed=1)
+    sum(row.on_time and row.correct for row in run.requests) / len(run.requests)
+"""
+
+import heapq
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from warmfront.domain import Candidate, Decision, Feedback, Keep, Observation, Outcome, Start, Status
+from warmfront.experiments.several import Several
+from warmfront.experiments.simulation.station import Job, Station
+from warmfront.experiments.simulation.world import Case, Change, Truth, World
+from warmfront.selection.selector import Selector
+from warmfront.telemetry.records import ReplicaRow, RequestRow
+
+LONG_WAY_S = 0.002  # a shorter way there and back is part of the execution; a longer one leaves the replica free
+
+
+@dataclass(slots=True)
+class Run:
+    """What came out: request rows in the order of their ends, replica rows in that of theirs, and when it was over."""
+
+    requests: list[RequestRow] = field(default_factory=list)
+    replicas: list[ReplicaRow] = field(default_factory=list)
+    end_s: float = 0.0
+
+
+class _Passage:
+    """One case on its way: its decision, and how often it was tried."""
+
+    __slots__ = ("case", "chosen", "decision", "index", "sent_at")
+
+    def __init__(self, case: Case, index: int, decision: Decision, chosen: Candidate, sent_at: float) -> None:
+        self.case = case
+        self.index = index
+        self.decision = decision
+        self.chosen = chosen
+        self.sent_at = sent_at
+
+
+def simulate(
+    world: World,
+    cases: Sequence[Case],
+    selector_factory: Callable[[], Selector],
+    *,
+    seed: int,
+    run_id: str = "run",
+    until_s: float | None = None,
+) -> Run:
+    """Play `cases`, in order of arrival, to the last answer, and at least until `until_s`; replicas cost until then.
+
+    Same arguments, same rows. The n-th start of a variant takes as long under every policy.
+    """
+    if world.selectors == 1:
+        selector: Selector | Several = selector_factory()
+    else:
+        selectors = [selector_factory() for _ in range(world.selectors)]
+        selector = Several(selectors, exchange_s=world.exchange_s, rng=random.Random(f"{seed}/deal"))
+    return Simulator(world, cases, selector, seed=seed, run_id=run_id).run(until_s)
+
+
+class Simulator:
+    """One run; see `simulate`."""
+
+    def __init__(
+        self, world: World, cases: Sequence[Case], selector: Selector | Several, *, seed: int, run_id: str
+    ) -> None:
+        self._world, self._cases, self._selector = world, cases, selector
+        self._seed, self._run_id = seed, run_id
+        self._heap: list[tuple[float, int, Callable[[float, Any], None], Any]] = []
+        self._ties = count()
+        self._plan_at = 0.0
+        self._open = 0
+        self._index = {truth.variant.name: i for i, truth in enumerate(world.truths)}
+        self._stations: dict[str, Station] = {}
+        self._chance = random.Random(f"{seed}/failures")
+        told = random.Random(f"{seed}/feedback")
+        self._told = [told.random() < world.feedback_share for _ in cases] if world.feedback_share else []
+        self.result = Run()
+
+    def at(self, when: float, act: Callable[[float, Any], None], what: Any) -> None:
+        """Call `act(when, what)` then."""
+        heapq.heappush(self._heap, (when, next(self._ties), act, what))
+
+    def run(self, until_s: float | None = None) -> Run:
+        """Play to the end. Once."""
+        for truth in self._world.truths:
+            self._open_station(truth, 0.0)
+        for change in self._world.changes:
+            self.at(change.at_s, self._change, change)
+        heap, cases, arrive = self._heap, self._cases, self._arrive
+        total, index, now = len(cases), 0, 0.0
+        end = max(until_s or 0.0, cases[-1].request.arrival_at if cases else 0.0)
+        next_arrival = cases[0].request.arrival_at if cases else math.inf
+        while True:
+            when = heap[0][0] if heap else math.inf
+            if self._plan_at <= when and self._plan_at <= next_arrival:
+                when = self._plan_at
+                if when > end and not self._open:
+                    break
+                self._plan(when)
+            elif next_arrival <= when:
+                now = next_arrival
+                arrive(now, index)
+                index += 1
+                next_arrival = cases[index].request.arrival_at if index < total else math.inf
+            elif when > end and not self._open:
+                break
+            else:
+                now, _, act, what = heapq.heappop(heap)
+                act(now, what)
+        self.result.end_s = max(end, now)
+        for station in self._stations.values():
+            station.end(self.result.end_s)
+        return self.result
+
+    # the world
+
+    def _open_station(self, truth: Truth, now: float) -> None:
+        name = truth.variant.name
+        rng = random.Random(f"{self._seed}/starts/{name}")
+        self._stations[name] = station = Station(
+            truth, self._world.platform_start_s, self, rng, self.result.replicas, self._run_id, self._changed, now
+        )
+        self._changed(station, now)
+
+    def _changed(self, station: Station, now: float) -> None:
+        observation = station.observation
+        if self._world.observed_after_s:
+            self.at(now + self._world.observed_after_s, self._show, observation)
+        else:
+            self._show(now, observation)
+
+    def _show(self, now: float, observation: Observation) -> None:
+        self._selector.update(observation, now)
+        self._look(now)
+
+    def _change(self, now: float, change: Change) -> None:
+        station = self._stations.get(change.name)
+        if change.truth is None:
+            if station is not None:
+                del self._stations[change.name]
+                gone = Observation(variant=station.truth.variant, gone=True)
+                for job in station.end(now):
+                    self._failed(now, job.what)
+                self._show(now, gone)
+        elif station is None:
+            self._index.setdefault(change.name, len(self._index))
+            self._open_station(change.truth, now)
+        else:
+            station.become(change.truth)
+            self._changed(station, now)
+
+    # the plan
+
+    def _look(self, now: float) -> None:
+        """Something has changed: ask for the plan on the next whole second."""
+        when = math.floor(now) + 1.0
+        self._plan_at = min(self._plan_at, when)
+
+    def _plan(self, now: float) -> None:
+        for action in self._selector.plan(now):
+            station = self._stations.get(action.variant)
+            if station is None:
+                continue
+            if isinstance(action, Start):
+                station.enter(Job(_nothing, 0.0, 0, None), now, "background")
+            elif isinstance(action, Keep):
+                station.keep(now, action.until_at, action.replicas)
+            else:
+                station.release(now)
+        when = self._selector.next_plan_at(now)
+        self._plan_at = when if when == math.inf else math.ceil(max(now + 1.0, when))
+
+    # requests
+
+    def _arrive(self, now: float, index: int) -> None:
+        self._open += 1
+        case = self._cases[index]
+        self._send(now, case, index, self._selector.decide(case.request, now))
+
+    def _send(self, now: float, case: Case, index: int, decision: Decision) -> None:
+        chosen = decision.chosen
+        station = None if chosen is None else self._stations.get(chosen.variant.name)
+        if chosen is None or station is None:
+            self._close(now, case, decision, chosen, Status.REJECTED, 0.0, correct=None)
+            return
+        self._selector.started(decision, now)
+        passage = _Passage(case, index, decision, chosen, now)
+        station.enter(Job(self._executed, case.luck, case.request.size_bytes, passage), now, "request")
+        self._look(now)
+
+    def _executed(self, now: float, job: Job) -> None:
+        passage: _Passage = job.what
+        station = self._stations.get(passage.chosen.variant.name)
+        rate = 0.0 if station is None else station.truth.failure_rate
+        if station is None or (rate and self._chance.random() < rate):
+            self._failed(now, passage)
+            return
+        case = passage.case
+        way_s = self._world.hop_s + station.truth.network_s.get(case.request.region, 0.0)
+        right = case.right
+        if right is None:
+            correct = case.hardness < station.truth.accuracy
+        else:
+            correct = right[self._index[passage.chosen.variant.name]]
+        answered = (passage, now - job.began_at, job.began_at, correct)
+        if way_s > LONG_WAY_S:
+            self.at(now + way_s, self._answered, answered)
+        else:
+            self._answered(now, answered, way_s)
+
+    def _answered(self, now: float, answered: tuple[_Passage, float, float, bool], way_s: float = 0.0) -> None:
+        passage, execution_s, began_at, correct = answered
+        request, decision = passage.case.request, passage.decision
+        latency_s = now + way_s - request.arrival_at
+        deadline = request.deadline_at
+        status = Status.OK if deadline is None or now + way_s <= deadline else Status.LATE
+        waited_s = began_at - passage.sent_at
+        outcome = Outcome(
+            decision.id, status, latency_s, now + way_s - passage.sent_at, execution_s, decision.cold and waited_s > 0
+        )
+        self._selector.observe(outcome, now)
+        if self._told and self._told[passage.index]:
+            feedback = Feedback(decision_id=decision.id, correct=float(correct))
+            self.at(now + self._world.feedback_delay_s, self._judge, feedback)
+        queued_s = began_at - request.arrival_at
+        self._close(now, passage.case, decision, passage.chosen, status, queued_s, correct=correct, latency_s=latency_s)
+        self._look(now)
+
+    def _judge(self, now: float, feedback: Feedback) -> None:
+        self._selector.observe(feedback, now)
+
+    def _failed(self, now: float, passage: _Passage) -> None:
+        """Tell, and try once more elsewhere."""
+        request, decision = passage.case.request, passage.decision
+        latency_s = now - request.arrival_at
+        self._selector.observe(Outcome(decision.id, Status.FAILED, latency_s, now - passage.sent_at), now)
+        if not request.excluded and not decision.request.excluded:
+            again = request._replace(excluded=frozenset({passage.chosen.variant.name}))
+            self._send(now, passage.case, passage.index, self._selector.decide(again, now))
+        else:
+            self._close(
+                now, passage.case, decision, passage.chosen, Status.FAILED, 0.0, correct=None, latency_s=latency_s
+            )
+
+    def _close(
+        self, now: float, case: Case, decision: Decision, chosen: Candidate | None, status: Status, queued_s: float, *,
+        correct: bool | None, latency_s: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Write the row of a case that is over."""
+        self._open -= 1
+        request = case.request
+        arrival, deadline = request.arrival_at, request.deadline_at
+        variant = None if chosen is None else chosen.variant
+        self.result.requests.append(
+            RequestRow(
+                run_id=self._run_id, policy=decision.policy, seed=self._seed, request_id=request.id, task=request.task,
+                arrival_s=arrival, deadline_s=None if deadline is None else deadline - arrival,
+                min_accuracy=request.min_accuracy, variant=None if variant is None else variant.name,
+                revision=None if variant is None else variant.revision, reason=decision.reason.value,
+                predicted_s=None if chosen is None else chosen.predicted_s,
+                probability=None if chosen is None else chosen.probability,
+                cold=decision.cold and queued_s > 0, queued_s=queued_s, latency_s=latency_s,
+                on_time=status is Status.OK, correct=correct, status=status.value,
+            )
+        )  # fmt: skip
+
+
+def _nothing(now: float, job: Job) -> None:
+    """A wake is answered: nobody waits for it."""
