@@ -1,6 +1,6 @@
 """Several selectors that look like one to a driver: how much is lost when each sees only its part, a little late.
 
-What may live here: dealing requests and passing reports on. What must not: the world (driver.py) or choosing.
+What may live here: dealing requests and passing reports on. What must not: the world (simulation/) or choosing.
 """
 
 import random

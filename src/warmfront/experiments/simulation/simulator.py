@@ -129,9 +129,16 @@ class Simulator:
         name = truth.variant.name
         rng = random.Random(f"{self._seed}/starts/{name}")
         self._stations[name] = station = Station(
-            truth, self._world.platform_start_s, self, rng, self.result.replicas, self._run_id, self._changed, now
+            truth,
+            platform_s=self._world.platform_start_s,
+            clock=self,
+            rng=rng,
+            rows=self.result.replicas,
+            run_id=self._run_id,
+            changed=self._changed,
+            now=now,
         )
-        self._changed(station, now)
+        self._show(now, station.observation)
 
     def _changed(self, station: Station, now: float) -> None:
         observation = station.observation
@@ -192,7 +199,7 @@ class Simulator:
         chosen = decision.chosen
         station = None if chosen is None else self._stations.get(chosen.variant.name)
         if chosen is None or station is None:
-            self._close(now, case, decision, chosen, Status.REJECTED, 0.0, correct=None)
+            self._close(case, decision, Status.REJECTED)
             return
         self._selector.started(decision, now)
         passage = _Passage(case, index, decision, chosen, now)
@@ -234,7 +241,7 @@ class Simulator:
             feedback = Feedback(decision_id=decision.id, correct=float(correct))
             self.at(now + self._world.feedback_delay_s, self._judge, feedback)
         queued_s = began_at - request.arrival_at
-        self._close(now, passage.case, decision, passage.chosen, status, queued_s, correct=correct, latency_s=latency_s)
+        self._close(passage.case, decision, status, latency_s, queued_s=queued_s, correct=correct)
         self._look(now)
 
     def _judge(self, now: float, feedback: Feedback) -> None:
@@ -249,17 +256,15 @@ class Simulator:
             again = request._replace(excluded=frozenset({passage.chosen.variant.name}))
             self._send(now, passage.case, passage.index, self._selector.decide(again, now))
         else:
-            self._close(
-                now, passage.case, decision, passage.chosen, Status.FAILED, 0.0, correct=None, latency_s=latency_s
-            )
+            self._close(passage.case, decision, Status.FAILED, latency_s)
 
     def _close(
-        self, now: float, case: Case, decision: Decision, chosen: Candidate | None, status: Status, queued_s: float, *,
-        correct: bool | None, latency_s: float = 0.0,
+        self, case: Case, decision: Decision, status: Status, latency_s: float = 0.0, *,
+        queued_s: float = 0.0, correct: bool | None = None,
     ) -> None:  # fmt: skip
         """Write the row of a case that is over."""
         self._open -= 1
-        request = case.request
+        request, chosen = case.request, decision.chosen
         arrival, deadline = request.arrival_at, request.deadline_at
         variant = None if chosen is None else chosen.variant
         self.result.requests.append(

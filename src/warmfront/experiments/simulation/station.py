@@ -54,10 +54,10 @@ class _Replica:
 
 
 class Station:
-    """Told of requests by `enter`; it tells `changed` when what can be seen of it has, and leaves rows of its replicas."""
+    """Told of requests by `enter`; tells `changed` when what can be seen of it has; leaves `rows` of its replicas."""
 
     def __init__(
-        self, truth: Truth, platform_s: Spread, clock: Clock, rng: Random, rows: list[ReplicaRow], run_id: str,
+        self, truth: Truth, *, platform_s: Spread, clock: Clock, rng: Random, rows: list[ReplicaRow], run_id: str,
         changed: Callable[["Station", float], None], now: float,
     ) -> None:  # fmt: skip
         self._clock, self._rng, self._rows, self._run_id, self._changed = clock, rng, rows, run_id, changed
