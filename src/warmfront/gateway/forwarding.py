@@ -90,6 +90,14 @@ class Passage:
             self._outcome(Status.LATE, censored=True, now=self._plane.clock())
             self._conclude(Status.LATE)
 
+    def forsake(self, why: str) -> None:
+        """The variant that is waited for cannot start: go on with another one, if there is one that can be used."""
+        elsewhere = self.request._replace(excluded=self.request.excluded | {self.chosen.variant.name})
+        chosen = self._plane.selector.decide(elsewhere, self._plane.clock()).chosen
+        if not self._done and self._tries < _MAX_TRIES and chosen is not None and not chosen.verdict:
+            self._abandon()
+            self._again(f"cannot start: {why}", timed_out=False)
+
     def pause(self) -> None:
         """The client takes no more for now: stop reading from the variant."""
         if self._call is not None:
@@ -135,9 +143,10 @@ class Passage:
         if deadline_at is not None:
             left_ms = int((deadline_at - sent_at) * 1000)
             headers.append((b"warmfront-deadline-ms", b"%d" % (max(1, left_ms))))
-        self._call = plane.pool.send(
-            target.origin, "POST", path, headers, body, self, timeout_s=self._time_left(sent_at)
-        )
+        if self.cold:
+            target.waiting.add(self)
+        timeout_s = self._time_left(sent_at)
+        self._call = plane.pool.send(target.origin, "POST", path, headers, body, self, timeout_s=timeout_s)
         plane.selector.started(decision, sent_at)
         if reason is Reason.DEGRADED:
             plane.seldom_log("objective cannot be met, degraded", decision, now)
@@ -165,6 +174,7 @@ class Passage:
         if self._waiting:
             self._waiting = False
             self._plane.admission.end_wait()
+            self.target.waiting.discard(self)
         kept, length, notes = from_variant(headers)
         for note in notes:
             self._take_note(*note)
@@ -278,6 +288,7 @@ class Passage:
         plane, name = self._plane, self.chosen.variant.name
         now = plane.clock()
         self._call = None
+        self.target.waiting.discard(self)
         self._failures += (f"{name} {what}",)
         assert self.decision is not None
         plane.seldom_log(f"variant failed: {self._failures[-1]}", self.decision, now)
@@ -331,6 +342,7 @@ class Passage:
         if self._waiting:
             self._waiting = False
             admission.end_wait()
+            self.target.waiting.discard(self)
         admission.leave(self.request.size_bytes)
 
     def _outcome(self, status: Status, *, censored: bool, now: float) -> None:

@@ -107,19 +107,25 @@ class Gateway:
     def update(self, observation: Observation) -> None:
         """Take what was seen of a variant. One whose address cannot be used is shown and never chosen."""
         plane, variant = self.plane, observation.variant
+        before = plane.targets.get(variant.name)
+        waiting = set() if before is None else before.waiting
         if observation.gone:
             plane.targets.pop(variant.name, None)
             plane.measures.forget(variant.name)
         elif observation.available:
             try:
                 origin = Origin.parse(variant.url)
-                plane.targets[variant.name] = Target(variant, origin, plane.measures.route(variant.task, variant.name))
+                route = plane.measures.route(variant.task, variant.name)
+                plane.targets[variant.name] = Target(variant, origin, route, waiting)
             except InvalidRequest as error:
                 observation = Observation(variant=variant, available=False, reason=f"address {error}")
         if not observation.gone:
             plane.measures.ready.child(variant.task, variant.name).value = observation.ready
             plane.measures.starting.child(variant.task, variant.name).value = len(observation.starting_at)
         plane.selector.update(observation, plane.clock())
+        if observation.gone or not observation.available:
+            for request in list(waiting):
+                request.forsake("it was deleted" if observation.gone else observation.reason)
         self.intake.catalogue_changed()
 
     def handle(self, exchange: Exchange) -> None:
