@@ -1,0 +1,1 @@
+"""What could be had by whoever knows the future: the yardsticks of the evaluation, never run live."""
