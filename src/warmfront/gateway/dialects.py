@@ -120,6 +120,15 @@ def from_variant(headers: Headers) -> tuple[Headers, int | None, Headers]:
     return kept + notes if notes else kept, length, notes
 
 
+def seconds(milliseconds: bytes) -> float | None:
+    """A duration as a variant's note states it; None for what is none."""
+    try:
+        found = float(milliseconds) / 1000
+    except ValueError:
+        return None
+    return found if 0 <= found < float("inf") else None
+
+
 def _event_headers(request_id: str, source: str, task: str) -> Headers:
     event = CloudEvent(id=request_id, source=source, type="dev.warmfront.inference.request", subject=task)
     return encode(event)[0]

@@ -7,6 +7,7 @@ task per request. What must not: how a reply looks to the client (replies.py, ev
                          |       |
                          |       5xx or 429: wait for its end -.
                          refused, reset, timed out ------------+-> decide again without this variant, once
+                         it starts overlong, or cannot start ---> the same, as often as there is another one
     the client leaves -> cancel
 
 Every decision that was started ends in exactly one Outcome.
@@ -18,7 +19,7 @@ from warmfront.cloudevents import Headers
 from warmfront.domain import Candidate, Decision, Outcome, Reason, Request, Status, Warmth
 from warmfront.errors import NotFound, NoVariant, ObjectiveUnmet, UnknownTask, UpstreamFailed, WarmfrontError
 from warmfront.gateway import problems
-from warmfront.gateway.dialects import Message, from_variant, to_variant
+from warmfront.gateway.dialects import Message, from_variant, seconds, to_variant
 from warmfront.gateway.plane import Plane
 from warmfront.gateway.refusals import all_failed, undecided
 from warmfront.gateway.reply import Reply
@@ -40,12 +41,14 @@ class Passage:
 
     __slots__ = (
         "_body", "_call", "_done", "_execution_s", "_failed_status", "_failures", "_head_at", "_headers", "_length",
-        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming", "_tries",
-        "_waiting", "chosen", "cold", "decide_s", "decision", "label", "latency_s", "request", "target",
+        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_status", "_streaming", "_tries",
+        "_waiting", "chosen", "cold", "decide_s", "decision", "label", "latency_s", "request", "sent_at",
+        "target",
     )  # fmt: skip
 
     chosen: Candidate  # the candidate that was asked last, and where it is: set by the first attempt
     target: Target
+    sent_at: float
 
     def __init__(self, plane: Plane, request: Request, message: Message, reply: Reply) -> None:
         self._plane = plane
@@ -69,7 +72,7 @@ class Passage:
     @property
     def upstream_s(self) -> float:
         """Sent to the head of the variant's reply."""
-        return self._head_at - self._sent_at
+        return self._head_at - self.sent_at
 
     def begin(self) -> None:
         """Decide and send. Raises WarmfrontError when nothing can be sent; then nothing else will happen."""
@@ -90,13 +93,18 @@ class Passage:
             self._outcome(Status.LATE, censored=True, now=self._plane.clock())
             self._conclude(Status.LATE)
 
-    def forsake(self, why: str) -> None:
-        """The variant that is waited for cannot start: go on with another one, if there is one that can be used."""
+    def forsake(self, why: str, *, overdue: bool = False) -> None:
+        """The variant that is waited for cannot start, or is `overdue`: go on with another one, if one can be used.
+
+        Nothing was executed, so this is no try; and late is better than never, so the deadline has no say.
+        """
         elsewhere = self.request._replace(excluded=self.request.excluded | {self.chosen.variant.name})
         chosen = self._plane.selector.decide(elsewhere, self._plane.clock()).chosen
-        if not self._done and self._tries < _MAX_TRIES and chosen is not None and not chosen.verdict:
+        if not self._done and chosen is not None and not chosen.verdict:
             self._abandon()
-            self._again(f"cannot start: {why}", timed_out=False)
+            self._tries -= 1
+            self._failed(why)
+            self._elsewhere(timed_out=overdue)
 
     def pause(self) -> None:
         """The client takes no more for now: stop reading from the variant."""
@@ -131,7 +139,7 @@ class Passage:
             self._waiting = True
         self.chosen = chosen
         self.target = target
-        self._sent_at = self._head_at = sent_at
+        self.sent_at = self._head_at = sent_at
         self._failed_status = 0
         self._execution_s = None
         self._streaming = False
@@ -154,7 +162,7 @@ class Passage:
     def _refused(self, decision: Decision, now: float) -> WarmfrontError:
         if decision.reason is Reason.UNKNOWN_TASK:
             return self._plane.unknown(self.request.task)
-        if self._tries == 0:
+        if not self._failures:
             self._plane.measures.decisions.child(self.request.task, decision.reason.value).value += 1
             self.latency_s = now - self.request.arrival_at
             self._conclude(Status.REJECTED if decision.reason is Reason.UNMET else Status.FAILED)
@@ -263,12 +271,7 @@ class Passage:
         if name == b"warmfront-first-request":
             self.cold = self.cold or value == b"true"
         elif name == b"warmfront-execution-ms":
-            try:
-                execution_s = float(value) / 1000
-            except ValueError:
-                return
-            if 0 <= execution_s < float("inf"):
-                self._execution_s = execution_s
+            self._execution_s = seconds(value)
         elif name == b"warmfront-label":
             self.label = value.decode("latin-1")
 
@@ -285,21 +288,29 @@ class Passage:
 
     def _again(self, what: str, *, timed_out: bool) -> None:
         """The variant failed. Try the next best one if time is left and this was the first try, else give up."""
-        plane, name = self._plane, self.chosen.variant.name
-        now = plane.clock()
-        self._call = None
-        self.target.waiting.discard(self)
-        self._failures += (f"{name} {what}",)
-        assert self.decision is not None
-        plane.seldom_log(f"variant failed: {self._failures[-1]}", self.decision, now)
+        now = self._failed(what)
         deadline_at = self.request.deadline_at
         exhausted = timed_out and self._time_left(now) <= 0.001
         if self._tries >= _MAX_TRIES or exhausted or (deadline_at is not None and now >= deadline_at):
-            self._give_up(
-                all_failed(self._failures, retry_after_s=self._retry_after_s, timed_out=timed_out), timed_out=timed_out
-            )
-            return
-        self._outcome(Status.FAILED, censored=timed_out, now=now)
+            error = all_failed(self._failures, retry_after_s=self._retry_after_s, timed_out=timed_out)
+            self._give_up(error, timed_out=timed_out)
+        else:
+            self._elsewhere(timed_out=timed_out)
+
+    def _failed(self, what: str) -> float:
+        """Note what the variant did; the time."""
+        now = self._plane.clock()
+        self._call = None
+        self.target.waiting.discard(self)
+        self._failures += (f"{self.chosen.variant.name} {what}",)
+        assert self.decision is not None
+        self._plane.seldom_log(f"variant failed: {self._failures[-1]}", self.decision, now)
+        return now
+
+    def _elsewhere(self, *, timed_out: bool) -> None:
+        """Let the next best variant try."""
+        plane, name = self._plane, self.chosen.variant.name
+        self._outcome(Status.FAILED, censored=timed_out, now=plane.clock())
         plane.measures.retries.child(self.request.task, name).value += 1
         self.request = self.request._replace(excluded=self.request.excluded | {name})
         before = self.decision
@@ -349,17 +360,12 @@ class Passage:
         """Tell the selector how the last try ended."""
         plane, decision = self._plane, self.decision
         assert decision is not None
-        upstream_s = now - self._sent_at
+        upstream_s = now - self.sent_at
         self.latency_s = now - self.request.arrival_at
         outcome = Outcome(
-            decision_id=decision.id,
-            status=status,
-            latency_s=self.latency_s,
-            upstream_s=upstream_s,
-            execution_s=self._execution_s,
-            cold=self.cold,
-            censored=censored,
-        )
+            decision_id=decision.id, status=status, latency_s=self.latency_s, upstream_s=upstream_s,
+            execution_s=self._execution_s, cold=self.cold, censored=censored,
+        )  # fmt: skip
         try:
             plane.selector.observe(outcome, now)
         except NotFound:  # the variant left the catalogue meanwhile, or too many requests came since
@@ -383,18 +389,11 @@ class Passage:
         if self.label is not None:
             plane.labels.remember(decision.id, self.label)
         if plane.records is not None:
-            plane.records.write(
-                request_row(
-                    decision,
-                    status=status,
-                    cold=self.cold,
-                    latency_s=self.latency_s,
-                    upstream_s=0.0 if chosen is None else plane.clock() - self._sent_at,
-                    execution_s=self._execution_s,
-                    run_id=plane.settings.run_id,
-                    seed=plane.settings.seed,
-                    run_started_at=plane.started_at,
-                )
-            )
+            row = request_row(
+                decision, status=status, cold=self.cold, latency_s=self.latency_s, execution_s=self._execution_s,
+                upstream_s=0.0 if chosen is None else plane.clock() - self.sent_at,
+                run_id=plane.settings.run_id, seed=plane.settings.seed, run_started_at=plane.started_at,
+            )  # fmt: skip
+            plane.records.write(row)
         if plane.log_every:
             plane.access(decision, status, self.latency_s, self._message.headers)

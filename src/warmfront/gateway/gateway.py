@@ -125,7 +125,7 @@ class Gateway:
         plane.selector.update(observation, plane.clock())
         if observation.gone or not observation.available:
             for request in list(waiting):
-                request.forsake("it was deleted" if observation.gone else observation.reason)
+                request.forsake("was deleted" if observation.gone else f"cannot start: {observation.reason}")
         self.intake.catalogue_changed()
 
     def handle(self, exchange: Exchange) -> None:
@@ -145,8 +145,12 @@ class Gateway:
                 self._fail(exchange, problems.internal())
 
     def tick(self) -> None:
-        """Once a second: act on the plan, write pending rows."""
-        for action in self.plane.selector.plan(self.plane.clock()):
+        """Once a second: let waiting requests think again, act on the plan, write pending rows."""
+        plane, now = self.plane, self.plane.clock()
+        for name, target in plane.targets.items():
+            if target.waiting and not plane.selector.catalogue[name].ready:
+                target.lose_patience(now)
+        for action in plane.selector.plan(now):
             if isinstance(action, Start):
                 self.waker.wake(action)
             else:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from warmfront.domain import Observation, Status
+from warmfront.domain import Status
 from warmfront.wire.messages import Exchange
 
 
@@ -351,55 +351,5 @@ def test_what_the_selector_shows_says_what_it_is_for(play):
         decided = json.loads((await stage.ask(path="/decide/t")).body)
         verdicts = {one["variant"]: one["verdict"] for one in decided["candidates"]}
         assert verdicts == {"a": "", "tensors": "does not speak this protocol"}
-
-    play(scene)
-
-
-def test_who_waits_for_a_variant_that_cannot_start_goes_on_with_another(play):
-    """Its image turns out to be missing: the waiting request is answered elsewhere at once, not at its timeout."""
-
-    async def scene(stage):
-        await stage.variant("ghost", silent, 0.99, ready=0)
-        await stage.variant("there", ok, 0.5, ready=0)
-        asked = asyncio.create_task(stage.ask())
-        waiting = stage.gateway.plane.targets["ghost"].waiting
-        await stage.until(lambda: waiting)
-        ghost = stage.gateway.plane.selector.catalogue["ghost"].variant
-        stage.gateway.update(Observation(variant=ghost, available=False, reason="ErrImagePull"))
-        reply = await asked
-        assert (reply.status, reply.header(b"warmfront-variant")) == (200, b"there")
-        assert [o.status for o in stage.witness.outcomes] == [Status.FAILED, Status.OK]
-        assert not waiting
-
-    play(scene)
-
-
-def test_who_waits_for_the_only_variant_waits_on(play):
-    """There is nobody else to ask: perhaps it comes after all."""
-
-    async def scene(stage):
-        later: list[Exchange] = []
-        await stage.variant("only", later.append, ready=0)
-        asked = asyncio.create_task(stage.ask())
-        await stage.until(lambda: later)
-        only = stage.gateway.plane.selector.catalogue["only"].variant
-        stage.gateway.update(Observation(variant=only, available=False, reason="ErrImagePull"))
-        later[0].respond(200, [], b"late")
-        assert (await asked).body == b"late"
-
-    play(scene)
-
-
-def test_who_waits_for_a_deleted_variant_goes_on_with_another(play):
-    """Gone from the catalogue is as good as unable to start."""
-
-    async def scene(stage):
-        await stage.variant("gone", silent, 0.99, ready=0)
-        await stage.variant("there", ok, 0.5)
-        asked = asyncio.create_task(stage.ask())
-        await stage.until(lambda: stage.gateway.plane.targets["gone"].waiting)
-        gone = stage.gateway.plane.selector.catalogue["gone"].variant
-        stage.gateway.update(Observation(variant=gone, gone=True))
-        assert (await asked).header(b"warmfront-variant") == b"there"
 
     play(scene)
