@@ -100,8 +100,8 @@ class Knowledge:
         self._to_and_fro = self._network.estimate(self._environment.network.value, PRIOR_MASS)
         self._network_moments = self._to_and_fro.moments
         self._warm_shape, self._waiting_shape = self._when_warm.shape, self._when_waiting.shape
-        memory_gb = (self._memory_mb or self._environment.settings.default_memory_mb) / 1000
-        self.price_per_s = memory_gb * self._environment.settings.price_per_gb_s
+        self.memory_gb = (self._memory_mb or self._environment.settings.default_memory_mb) / 1000
+        self.price_per_s = self.memory_gb * self._environment.settings.price_per_gb_s
         self.start_s = self._start.moments.mean
         self._refreshed()
 

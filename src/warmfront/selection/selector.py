@@ -13,6 +13,7 @@ from functools import partial
 from types import MappingProxyType
 
 from warmfront.domain import (
+    Action,
     Candidate,
     Decision,
     Feedback,
@@ -22,7 +23,6 @@ from warmfront.domain import (
     PeerReport,
     Reason,
     Request,
-    Start,
     Verdict,
 )
 from warmfront.errors import Conflict, NotFound
@@ -31,10 +31,10 @@ from warmfront.selection.forecast import Forecast, log_budget
 from warmfront.selection.knowledge import Environment, lesson
 from warmfront.selection.learned import NOTHING, Learned, kept_share
 from warmfront.selection.policies.base import Policy, conclude
-from warmfront.selection.prewarm import Planner
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
 from warmfront.selection.sharing import Sharing, arrivals
 from warmfront.selection.variants import NEVER, KnownVariant
+from warmfront.selection.warmset.planner import Planner, WarmSet
 
 __all__ = ["Selector", "SelectorSettings"]
 
@@ -97,18 +97,22 @@ class Selector:
         self._catalogue[variant.name] = observation
         if known is None:
             known = self._known[variant.name] = KnownVariant(observation, self._environment)
+            if observation.ready:
+                known.used_at = now
             self._tasks.setdefault(variant.task, []).append(known)
             left = self._left.pop(variant.name, None)
             if left is not None:
                 known.inherit(left, self._left_at - left.age_s, now)
         elif known.update(observation, now):
             self._refresh_all()
+        self._planner.changed(variant.task)
 
     def decide(self, request: Request, now: float) -> Decision:
         """Choose a variant for the request, or refuse, and say why. Changes nothing: ask as often as you like."""
         variants = self._tasks.get(request.task)
         if variants is None:
             return self._decision(request, Reason.UNKNOWN_TASK, None, ())
+        self._planner.price(request.task, variants, now)
         settings, deadline, size = self._settings, request.deadline_at, rounded(request.size_bytes)
         log_d = log_budget(settings.transport_timeout_s if deadline is None else deadline - now)
         candidates, all_eligible = self._candidates(request, variants, size, log_d, now)
@@ -150,7 +154,7 @@ class Selector:
                     Candidate,
                     (
                         variant, warmth, ready, known.in_flight + known.others, accuracy, probability,
-                        predicted_s, p95_s, wait_s, score(forecast, probability), verdict,
+                        predicted_s, p95_s, wait_s, score(forecast, probability) - known.charge, verdict,
                     ),
                 )
             )  # fmt: skip
@@ -183,7 +187,8 @@ class Selector:
         name = chosen.variant.name
         self._policy.started(name)
         size = rounded(request.size_bytes)
-        self._planner.arrived(request, size, now)
+        crowd = sum([known.in_flight + known.others for known in self._tasks.get(request.task, ())])
+        self._planner.arrived(request, size, crowd, now)
         self._sharing.arrived((now, request))
         known = self._known.get(name)
         if known is None:
@@ -231,9 +236,20 @@ class Selector:
         self._sharing.taught(verdict)
         self._learn(known, verdict, now)
 
-    def plan(self, now: float) -> list[Start]:
-        """The variants worth waking now, in the background. Each is told once and then presumed to be starting."""
-        return [start for task, variants in self._tasks.items() for start in self._planner.plan(task, variants, now)]
+    def plan(self, now: float) -> list[Action]:
+        """What to do now so that the right variants are awake: see warmset/planner.py for what it promises."""
+        return self._planner.plan(self._tasks, now)
+
+    def next_plan_at(self, now: float) -> float:
+        """Until when `plan` has nothing to say, unless another call comes in between: infinity when for ever."""
+        return self._planner.next_at(now)
+
+    def warm_set(self, task: str, now: float) -> WarmSet:
+        """What is awake of the task and what the plan wants awake, with the reasons. Raises NotFound."""
+        variants = self._tasks.get(task)
+        if variants is None:
+            raise NotFound(f"no task {task!r}; known are {', '.join(sorted(self._tasks)) or 'none'}")
+        return self._planner.warm_set(task, variants, now)
 
     def report(self, peer: str, now: float) -> PeerReport:
         """What this selector, named `peer`, has for its peers: now in flight, and new since the last report."""
@@ -246,7 +262,7 @@ class Selector:
             known.shared(report.peer, report.in_flight.get(name, 0), likeness, now)
         for request in arrivals(report, now):
             if request.task in self._tasks:
-                self._planner.arrived(request, rounded(request.size_bytes), request.arrival_at)
+                self._planner.arrived(request, rounded(request.size_bytes), 0, request.arrival_at)
         told: list[Lesson | Verdict] = [*report.lessons, *report.verdicts]
         for taught in told:
             subject = self._known.get(taught.variant)

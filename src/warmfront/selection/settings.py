@@ -51,9 +51,13 @@ class SelectorSettings:
     max_pending: int = 20_000  # decisions started and not yet ended
     max_answered: int = 20_000  # ended decisions that feedback may still name
 
-    # background starts
-    recent_requests: int = 16  # the shapes of that many recent requests stand for the next ones
-    recent_horizon_s: float = 600.0  # and none older than this
+    # the warm set
+    recent_requests: int = 64  # the shapes of that many recent requests stand for the next ones
+    may_keep: bool = True  # whether variants are kept beyond the platform's window; else they are only started
+    dry_run: bool = False  # plan, and show the plan, but act on nothing
+    max_warm_gb: float = 4.0  # memory of all that the plan keeps or starts, of all tasks
+    keep_ahead_s: float = 300.0  # a keep ends by itself after at most that
+    budget_gb_s_per_hour: float | None = None  # memory to be used on average, requests' own starts included
 
 
 DEFAULTS = SelectorSettings()

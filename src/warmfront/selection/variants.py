@@ -13,6 +13,8 @@ from warmfront.selection.learned import LearnedVariant, kept_share
 from warmfront.selection.standing import Standing, a_little_before
 
 NEVER = float("-inf")
+LEAST_HOLD_S = 1.0
+KEPT_AFTER_S = 30.0
 
 
 class KnownVariant:
@@ -29,6 +31,10 @@ class KnownVariant:
         self.taught_at = NEVER
         self._start_presumed_at = NEVER  # a start was asked for; no observation has shown it yet
         self._ready_presumed_at = NEVER  # a reply proved a replica; no observation has shown it yet
+        self.used_at = NEVER  # when last a request was sent, ended or made it ready: the platform's window starts anew
+        self.kept_until = NEVER  # by the plan
+        self.charge = 0.0  # what sending it a request costs beyond that request
+        self.hold_s = self._settings.hold_s  # how long an idle replica was seen to stay
         self.failures = 0  # in a row
         self.resting_until = NEVER
         self._see(observation)
@@ -43,6 +49,7 @@ class KnownVariant:
         """Take the latest observation; true when a start taught something about the platform, for everybody."""
         before = self.observation
         self._see(observation)
+        self._learn_hold(before, observation, now)
         moved = self._learn_starts(before, observation, now)
         if observation.ready or observation.starting_at or before.ready:
             self._start_presumed_at = self._ready_presumed_at = NEVER
@@ -61,6 +68,29 @@ class KnownVariant:
         moved = [self.knowledge.learn_start(now - at) for at in asked[:came]]
         return any(moved)
 
+    def _learn_hold(self, before: Observation, after: Observation, now: float) -> None:
+        """How long the last replica stayed idle, if nobody kept it."""
+        if after.ready and not before.ready:
+            self.used_at = max(self.used_at, now)
+        elif before.ready and not after.ready and not self.in_flight and self.kept_until < self.used_at:
+            self.hold_s = max(now - self.used_at, LEAST_HOLD_S)
+
+    def kept_by_others(self, now: float) -> bool:
+        """Whether it is awake though nobody used it or kept it for far longer than the platform's window."""
+        idle_s = now - max(self.used_at, self.kept_until)
+        return bool(self.observation.ready) and not self.in_flight and idle_s > 2 * self.hold_s + KEPT_AFTER_S
+
+    @property
+    def slots(self) -> int:
+        """How many requests are served at once, by the replicas there are or by the first."""
+        return self._full
+
+    def held(self, now: float) -> bool:
+        """Whether the platform keeps it for the requests it had, or a start is under way."""
+        if self.in_flight or now - self.used_at < self.hold_s:
+            return self.warmth(now) is not Warmth.COLD
+        return self.warmth(now) is Warmth.STARTING
+
     def inherit(self, learned: LearnedVariant, taught_at: float, now: float) -> None:
         """Take over what an earlier selector learned, the last of it at `taught_at`: the less of it the older it is."""
         self.taught_at = taught_at
@@ -70,6 +100,7 @@ class KnownVariant:
     def sent(self, now: float) -> None:
         """One more request is on its way; if nothing is ready or coming, it makes a start come."""
         self.in_flight += 1
+        self.used_at = now
         if self._peers:
             self._estimate()
         if self.in_flight >= self._free:
@@ -121,6 +152,7 @@ class KnownVariant:
         A failure proves nothing: neither that a start is under way nor that a replica is there.
         """
         self.lost()
+        self.used_at = now
         if outcome.status is Status.FAILED:
             self._failed(now)
         elif not outcome.censored and (self.failures or not self.observation.ready):

@@ -35,7 +35,7 @@ class Effective(Policy):
         if weights is None:
 
             def plain(forecast: Forecast, probability: float) -> float:
-                return forecast.accuracy * probability - forecast.start_cost - price * forecast.predicted_s
+                return forecast.accuracy * probability - price * forecast.predicted_s
 
             return plain
         whole = weights.latency + weights.accuracy
@@ -44,7 +44,7 @@ class Effective(Policy):
 
         def weighted(forecast: Forecast, probability: float) -> float:
             gain = (latency + accuracy * forecast.accuracy) * probability
-            return gain - forecast.start_cost - price * forecast.predicted_s
+            return gain - price * forecast.predicted_s
 
         return weighted
 
@@ -67,4 +67,4 @@ class Effective(Policy):
 
 
 def _right_and_in_time(forecast: Forecast, probability: float) -> float:
-    return forecast.accuracy * probability - forecast.start_cost
+    return forecast.accuracy * probability

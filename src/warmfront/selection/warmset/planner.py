@@ -1,0 +1,339 @@
+"""Carries the warm set out: asks the model which set is wanted now, and makes actions of the difference.
+
+What a plan promises: asked again it tells again only what has still to be done, so that it may be asked at any time. A
+start is told once and then presumed. A keep ends by itself, at most `keep_ahead_s` after it was told, and is prolonged
+shortly before; it is told only when the platform would let the variant go otherwise. A release is told once, when a
+variant that is kept is wanted no longer. What must not live here: how an action is carried out.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import NamedTuple
+
+from warmfront.domain import Action, Keep, Release, Request, Start, Warmth
+from warmfront.selection.estimators.gaps import Gaps, Idle
+from warmfront.selection.policies.base import Policy
+from warmfront.selection.settings import SelectorSettings
+from warmfront.selection.variants import NEVER, KnownVariant
+from warmfront.selection.warmset.model import Kind, Model, Option
+from warmfront.selection.warmset.recent import Recent
+
+MOST_MODELLED = 5
+LEAD_S = 5.0  # a keep is told so long before it is needed
+SOLVE_EVERY_S = 30.0
+PRICED_S = 1.0  # charges hold so long
+
+
+class WarmVariant(NamedTuple):
+    """One variant in a `WarmSet`: how it is, whether it is wanted, until when the plan keeps it, and why."""
+
+    variant: str
+    warmth: Warmth
+    wanted: bool
+    kept_until: float | None
+    reason: str
+
+
+class WarmSet(NamedTuple):
+    """What is awake of a task and what the plan wants awake, now. `idle_s` is the age of the latest request."""
+
+    task: str
+    idle_s: float
+    variants: tuple[WarmVariant, ...]
+    reason: str
+
+
+class Planner:
+    """Remembers when and how every task is asked, and plans for each."""
+
+    def __init__(self, policy: Policy, settings: SelectorSettings) -> None:
+        self._policy = policy
+        self._settings = settings
+        self._plans: dict[str, _TaskPlan] = {}
+
+    def arrived(self, request: Request, size: int, crowd: int, now: float) -> None:
+        """One more request was sent; `size` is what forecasts are asked with, `crowd` how many others of the task are
+        under way. On the hot path.
+        """
+        plan = self._plans.get(request.task)
+        if plan is None:
+            plan = self._plans[request.task] = _TaskPlan(self._policy, self._settings)
+        plan.arrived(request, size, crowd, now)
+
+    def forget(self, task: str) -> None:
+        """The task has no variant any more."""
+        self._plans.pop(task, None)
+
+    def changed(self, task: str) -> None:
+        """A variant of the task is awake that was not, or the other way round."""
+        plan = self._plans.get(task)
+        if plan is not None:
+            plan.priced_until = plan.look_at = NEVER
+
+    def price(self, task: str, variants: Sequence[KnownVariant], now: float) -> None:
+        """Bring up to date what every variant is charged for a request. On the hot path."""
+        plan = self._plans.get(task)
+        if plan is None:
+            for known in variants:
+                known.charge = _start_price(known, now) if self._policy.wakes else 0.0
+        elif now >= plan.priced_until:
+            plan.price(variants, now)
+
+    def plan(self, tasks: Mapping[str, Sequence[KnownVariant]], now: float) -> list[Action]:
+        """What is to be done now, for all tasks."""
+        if not self._policy.wakes:
+            return []
+        actions: list[Action] = []
+        for task, plan in self._plans.items():
+            if now >= plan.look_at:
+                actions += plan.act(tasks[task], now, self._room(plan))
+        return [] if self._settings.dry_run else actions
+
+    def next_at(self, now: float) -> float:
+        """Until when `plan` has nothing to say unless something happens."""
+        return min((plan.look_at for plan in self._plans.values()), default=inf) if self._policy.wakes else inf
+
+    def warm_set(self, task: str, variants: Sequence[KnownVariant], now: float) -> WarmSet:
+        """What is awake and what is wanted."""
+        plan = self._plans.get(task) or _TaskPlan(self._policy, self._settings)
+        return plan.describe(task, variants, now, self._room(plan))
+
+    def _room(self, mine: "_TaskPlan") -> float:
+        """Memory that the other tasks' plans leave."""
+        others = sum(plan.planned_gb for plan in self._plans.values() if plan is not mine)
+        return self._settings.max_warm_gb - others
+
+
+class _TaskPlan:
+    """One task's arrivals, the model made of them, and what follows."""
+
+    def __init__(self, policy: Policy, settings: SelectorSettings) -> None:
+        self._settings = settings
+        self._recent = Recent(policy, settings)
+        self._gaps = Gaps()
+        self._wakes = policy.wakes
+        self._last_at = NEVER
+        self._seen = 0  # requests
+        self._solved_seen, self._solved_at, self._solved_age_s = 0, NEVER, 0.0
+        self._model: Model | None = None
+        self._modelled: list[KnownVariant] = []
+        self.planned_gb = 0.0
+        self.look_at = NEVER
+        self.priced_until = NEVER
+
+    def arrived(self, request: Request, size: int, crowd: int, now: float) -> None:
+        self._recent.add(size, request, crowd)
+        if self._last_at > NEVER:
+            self._gaps.add(max(now - self._last_at, 0.0))
+        self._last_at = max(now, self._last_at)
+        self._seen += 1
+        self.look_at = self.priced_until = NEVER
+
+    # charges
+
+    def price(self, variants: Sequence[KnownVariant], now: float) -> None:
+        """What a request to each variant costs beyond that request.
+
+        A variant that the platform keeps for the requests it had is charged only for the part of its window that a
+        request adds.
+        """
+        self.priced_until = now + PRICED_S
+        for known in variants:
+            known.charge = _start_price(known, now) if self._wakes else 0.0
+        model = self._model
+        if model is None or not self._wakes:
+            return
+        for known, charge in zip(self._modelled, model.charges(self._awake(now)), strict=True):
+            if known.warmth(now) is Warmth.WARM:
+                charge *= min(max((now - known.used_at) / known.hold_s, 0.0), 1.0)
+            known.charge = charge
+
+    # the plan
+
+    def act(self, variants: Sequence[KnownVariant], now: float, room_gb: float) -> list[Action]:
+        self._refresh(variants, now, room_gb)
+        model = self._model
+        if model is None:
+            self.look_at = inf
+            return []
+        age_s = now - self._last_at
+        awake = self._awake(now)
+        held = sum(1 << v for v, known in enumerate(self._modelled) if known.held(now))
+        answered = self._answered()
+        wanted = model.wanted(age_s, awake, answered, held & awake)
+        step = model.idle.step(age_s)
+        ages = model.idle.ages
+        self.look_at = self._last_at + ages[step + 1] if step + 1 < len(ages) else now + self._settings.keep_ahead_s
+        actions: list[Action] = []
+        goes: list[float] | None = None
+        for v, known in enumerate(self._modelled):
+            bit = 1 << v
+            if wanted & bit:
+                if not awake & bit:
+                    actions.append(
+                        Start(variant=known.variant.name, reason=self._why(age_s, awake, wanted, v, answered))
+                    )
+                    known.presume_start(now)
+                ends_at = self._ends_at(known, now)
+                if self._settings.may_keep and not model.options[v].kept:
+                    if ends_at <= now + LEAD_S:
+                        goes = goes or self._goes(age_s, wanted, answered, now)
+                        until = min(goes[v], now + self._settings.keep_ahead_s)
+                        if until > ends_at:
+                            reason = self._why(age_s, wanted & ~bit, wanted, v, answered)
+                            actions.append(
+                                Keep(
+                                    variant=known.variant.name,
+                                    revision=known.variant.revision,
+                                    until_at=until,
+                                    reason=reason,
+                                )
+                            )
+                            known.kept_until = ends_at = until
+                    self.look_at = min(self.look_at, max(ends_at - LEAD_S, now + 0.5))
+            elif known.kept_until > now:
+                actions.append(
+                    Release(
+                        variant=known.variant.name,
+                        revision=known.variant.revision,
+                        reason=self._why(age_s, wanted, wanted | bit, v, answered),
+                    )
+                )
+                known.kept_until = now
+        self.planned_gb = sum(
+            model.options[v].memory_gb for v in range(len(self._modelled)) if (wanted & ~held) >> v & 1
+        )
+        return actions
+
+    def _ends_at(self, known: KnownVariant, now: float) -> float:
+        """When the platform lets it go if nothing happens."""
+        if known.in_flight:
+            return inf
+        if known.warmth(now) is Warmth.STARTING:
+            return max(now + known.knowledge.start_s + known.hold_s, known.kept_until)
+        return max(known.used_at + known.hold_s, known.kept_until)
+
+    def _goes(self, age_s: float, wanted: int, answered: int | None, now: float) -> list[float]:
+        """By variant, when it is wanted no longer if no request comes."""
+        model = self._model
+        assert model is not None
+        ages = model.idle.ages
+        goes = [inf] * len(self._modelled)
+        for i in range(model.idle.step(age_s) + 1, len(ages)):
+            new = model.wanted(ages[i], wanted, answered, 0)
+            for v in range(len(goes)):
+                if wanted & ~new & 1 << v:
+                    goes[v] = self._last_at + ages[i]
+            wanted = new & wanted
+        return goes
+
+    def _answered(self) -> int | None:
+        used = [known.used_at for known in self._modelled]
+        latest = max(used)
+        return used.index(latest) if latest > NEVER else None
+
+    def _awake(self, now: float) -> int:
+        return sum(1 << v for v, known in enumerate(self._modelled) if known.warmth(now) is not Warmth.COLD)
+
+    # the model
+
+    def _refresh(self, variants: Sequence[KnownVariant], now: float, room_gb: float) -> None:
+        age_s = now - self._last_at
+        usable = [known for known in variants if known.usable(now)]
+        if not self._seen or not usable:
+            self._model = None
+            return
+        new = self._seen - self._solved_seen
+        due = new and (new >= self._solved_seen or now - self._solved_at >= SOLVE_EVERY_S)
+        surprising = age_s > 1.5 * self._solved_age_s and self._gaps.surprising(age_s)
+        if not due and not surprising and self._model is not None and all(k in usable for k in self._modelled):
+            return
+        self._solved_seen, self._solved_at, self._solved_age_s = self._seen, now, max(age_s, 20.0)
+        kinds = self._recent.kinds(usable)
+        if len(usable) > MOST_MODELLED:
+            usable, kinds = _pick(usable, kinds, now)
+        options = [_option(known, now) for known in usable]
+        old = self._model
+        values = old.values if old is not None and self._modelled == usable else None
+        idle = self._gaps.idle(age_s, [1.5 * one.start_s for one in options], [one.hold_s for one in options])
+        self._modelled = usable
+        self._model = Model(options, kinds, idle, most_gb=room_gb, may_keep=self._settings.may_keep, values=values)
+        self.priced_until = NEVER
+
+    # explaining
+
+    def _why(self, age_s: float, without: int, with_: int, v: int, answered: int | None) -> str:
+        """The numbers of one variant's being in the set or not."""
+        model = self._model
+        assert model is not None
+        one = model.options[v]
+        i = model.idle.step(age_s)
+        soon = model.idle.expected(age_s, one.hold_s)
+        gain = model.worth(age_s, with_, answered) - model.worth(age_s, without, answered)
+        return (
+            f"{age_s:.0f} s idle, {soon:.2g} requests expected in {one.hold_s:.0f} s: worth {gain:+.4f}; "
+            f"with it a request is worth {model.reward(with_):.3f}, without {model.reward(without):.3f}; "
+            f"costs {one.price_per_s:.2g} per s, {model.starting(i, with_ | 1 << v, 1 << v):.2g} to start"
+        )
+
+    def describe(self, task: str, variants: Sequence[KnownVariant], now: float, room_gb: float) -> WarmSet:
+        self._refresh(variants, now, room_gb)
+        model, age_s = self._model, now - self._last_at
+        if model is None:
+            rows = tuple(WarmVariant(k.variant.name, k.warmth(now), False, None, "no request yet") for k in variants)
+            return WarmSet(task, inf, rows, "no request yet: nothing is planned")
+        awake, answered = self._awake(now), self._answered()
+        held = sum(1 << v for v, known in enumerate(self._modelled) if known.held(now))
+        wanted = model.wanted(age_s, awake, answered, held & awake)
+        shown: list[WarmVariant] = []
+        for known in variants:
+            until = known.kept_until if known.kept_until > now else None
+            if known in self._modelled:
+                v = self._modelled.index(known)
+                is_wanted = bool(wanted >> v & 1)
+                why = self._why(age_s, wanted & ~(1 << v), wanted | 1 << v, v, answered)
+            else:
+                is_wanted, why = False, "not among the few that matter most"
+            shown.append(WarmVariant(known.variant.name, known.warmth(now), is_wanted, until, why))
+        return WarmSet(
+            task,
+            age_s,
+            tuple(shown),
+            f"a request is worth {model.reward(wanted):.3f} with the proposed set, {model.reward(awake):.3f} with the "
+            f"present one; they cost {model.price_per_s(wanted):.2g} and {model.price_per_s(awake):.2g} per s",
+        )
+
+
+def _start_price(known: KnownVariant, now: float) -> float:
+    """What a start costs when nothing is known of the traffic: until the platform's window after it is over."""
+    if known.warmth(now) is not Warmth.COLD:
+        return 0.0
+    return known.knowledge.price_per_s * (known.knowledge.start_s + known.hold_s)
+
+
+def _option(known: KnownVariant, now: float) -> Option:
+    knowledge, kept = known.knowledge, known.kept_by_others(now)
+    return Option(
+        known.variant.name, 0.0 if kept else knowledge.price_per_s, knowledge.start_s, known.hold_s,
+        knowledge.memory_gb, kept, known.slots,
+    )  # fmt: skip
+
+
+def _pick(usable: list[KnownVariant], kinds: list[Kind], now: float) -> tuple[list[KnownVariant], list[Kind]]:
+    """The few variants that add most to each other, and the kinds with only their worths; those awake come first."""
+    best = [0.0] * len(kinds)
+    left = set(range(len(usable)))
+    picked: list[int] = []
+    while left and len(picked) < MOST_MODELLED:
+
+        def adds(v: int) -> float:
+            return sum(k.share * max(k.awake[v][0] - b, 0.0) for k, b in zip(kinds, best, strict=True))
+
+        found = max(sorted(left), key=lambda v: adds(v) - usable[v].knowledge.price_per_s * 60.0)
+        left.discard(found)
+        picked.append(found)
+        best = [max(b, k.awake[found][0]) for k, b in zip(kinds, best, strict=True)]
+    picked.sort()
+    return [usable[v] for v in picked], [
+        Kind(k.share, tuple(k.awake[v] for v in picked), tuple(k.asleep[v] for v in picked), k.crowd) for k in kinds
+    ]
