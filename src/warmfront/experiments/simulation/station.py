@@ -19,6 +19,7 @@ from warmfront.experiments.simulation.world import Truth
 from warmfront.telemetry.records import ReplicaRow
 
 Z95 = 1.6448536269514722
+LEAST_S = 1e-6  # the clock goes on by so much at least, whatever rounding makes of two equal instants
 
 
 class Clock(Protocol):
@@ -274,7 +275,7 @@ class Station:
         """Start and stop replicas as the autoscaler says; tell if what can be seen has changed (`moved`: it has)."""
         self._scale: Scale = self._autoscaler.next_scale(now, len(self._ready))
         if self._scale.again_at is not None:
-            self._again_at = max(self._scale.again_at, now)
+            self._again_at = max(self._scale.again_at, now + LEAST_S)
             self._clock.at(self._again_at, self._again, self._again_at)
         want, there = self._scale.replicas, len(self._ready) + len(self._starting)
         while there < want:
