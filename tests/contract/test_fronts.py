@@ -234,6 +234,19 @@ def test_a_decision_can_be_asked_for_without_acting(front, platform):
     assert tasks[1]["variants"][0]["ready"] == 1
 
 
+def test_the_warm_set_can_be_seen(front):
+    """GET /tasks/TASK/warm-set shows who is awake, who should be and why, to those with the token; 404 elsewhere."""
+    assert front.ask("GET", "/tasks/lang/warm-set").status == 401
+    assert front.ask("GET", "/tasks/none/warm-set", headers=INSIDE).status == 404
+    front.ask("POST", "/tasks/lang", b"x")
+    said = front.ask("GET", "/tasks/lang/warm-set", headers=INSIDE).json
+    assert (said["task"], said["acting"]) == ("lang", "starts only: WARMFRONT_KEEP_WARM is off")
+    assert said["idle_ms"] >= 0
+    assert {one["variant"]: one["warmth"] for one in said["variants"]} == {"good": "warm", "fair": "warm"}
+    assert all(one["reason"] and isinstance(one["wanted"], bool) for one in said["variants"])
+    assert front.ask("POST", "/tasks/lang/warm-set", b"").headers["allow"] == "GET"
+
+
 def test_paths_and_methods_that_are_not_there(front):
     """404 tells where to look, 405 what the path takes, OPTIONS too."""
     assert front.ask("POST", "/nope", b"").status == 404

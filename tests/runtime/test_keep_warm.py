@@ -96,7 +96,7 @@ def test_a_kept_variant_stays_beyond_its_window_and_goes_when_its_time_is_over(w
                         activity.append((condition_of(autoscaler, "Active") or {}).get("status"))
 
                 stop = world.runtime.store.subscribe(PODAUTOSCALERS, look)
-                shown = await one.run("tasks", "t")
+                shown = await one.run("tasks", "t"), await one.run("warm-set", "t")
                 await eventually(lambda: not written(world))
                 ended_s = loop.time() - asked_at
                 stop()
@@ -107,7 +107,9 @@ def test_a_kept_variant_stays_beyond_its_window_and_goes_when_its_time_is_over(w
 
     said, shown, ended_s, activity, ready, names = uvloop.run(story())
     assert said.startswith("echo (echo-00001) is kept warm until 20")
-    assert "echo: kept warm until 20" in shown
+    assert "echo: kept warm until 20" in shown[0]
+    assert shown[1].startswith("t  (no request yet; the plan starts and keeps)")
+    assert "nothing is planned" in shown[1]
     assert 9.0 <= ended_s <= 9.0 + 1.0 + 2.0  # ends are whole seconds
     assert (activity, ready) == ({"True"}, 1)
     assert names == ["echo-00001"]

@@ -11,6 +11,7 @@ _COMMANDS = {
     "infer": "ask a task; see the answer, the chosen variant and why",
     "explain": "see which variant would answer and why, without asking any",
     "tasks": "list tasks, or one task's variants with their estimates",
+    "warm-set": "see which variants are awake, which should be, and why",
     "warm": "keep a variant warm for a while",
     "release": "keep a variant warm no longer",
     "letters": "list events that nobody took, with the reason",
@@ -31,7 +32,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"warmfront.cli.{name}").command
+        command: click.Command = importlib.import_module(f"warmfront.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -60,3 +60,15 @@ def variants(task: Mapping[str, Any]) -> Table:
             milliseconds(estimate["p95_ms"]) if estimate else "-",
         )
     return table
+
+
+def warm_set(said: Mapping[str, Any]) -> Table:
+    """One task's variants: how each is, and what the plan wants."""
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    for heading in ("variant", "state", "wanted", "kept until"):
+        table.add_column(heading, no_wrap=True)
+    for one in said["variants"]:
+        awake = one["warmth"] != "cold"
+        wanted = ("stay" if awake else "start") if one["wanted"] else ("go" if awake else "sleep")
+        table.add_row(one["variant"], f"[{STYLES[one['warmth']]}]{one['warmth']}[/]", wanted, one["kept_until"] or "")
+    return table

@@ -50,7 +50,12 @@ def build_selector(settings: Settings, learned: Learned = NOTHING, learned_at: f
     return Selector(
         policy=policy(rng=random.Random(settings.seed)),
         settings=SelectorSettings(
-            platform_start_s=PLATFORM_START_S[settings.platform], transport_timeout_s=settings.timeout_s
+            platform_start_s=PLATFORM_START_S[settings.platform],
+            transport_timeout_s=settings.timeout_s,
+            may_keep=settings.keep_warm,
+            dry_run=settings.plan == "dry-run",
+            max_warm_gb=settings.max_warm_gb,
+            price_per_gb_s=settings.price_per_gb_s,
         ),
         learned=learned,
         learned_at=learned_at,

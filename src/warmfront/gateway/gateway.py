@@ -89,6 +89,7 @@ class Gateway:
             Action.DECIDE: self._decide,
             Action.TASKS: self._tasks,
             Action.TASK: self._task,
+            Action.WARM_SET: self._warm_set,
             Action.WARM: self._warm,
             Action.RELEASE: self._release,
             Action.LIVE: self._live,
@@ -237,6 +238,14 @@ class Gateway:
         request = Request(id=plane.next_id(), task=task, size_bytes=introspection.ESTIMATE_BYTES, arrival_at=now)
         kept_until = {o.variant.name: self.keeping.until(o.variant) for o in observations}
         return introspection.task(task, observations, plane.selector.decide(request, now), kept_until)
+
+    def _warm_set(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all
+        plane = self.plane
+        found = plane.selector.warm_set(task, plane.clock())
+        kept_until = {
+            row.variant: self.keeping.until(plane.selector.catalogue[row.variant].variant) for row in found.variants
+        }
+        self._json(exchange, introspection.warm_set(found, kept_until, plane.settings))
 
     # -- keeping warm ------------------------------------------------------------------------------------------------
 

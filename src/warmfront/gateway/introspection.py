@@ -4,10 +4,13 @@ Durations on the wire are milliseconds, as everywhere outside the code.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from warmfront.domain import Candidate, Decision, Observation
 from warmfront.gateway.refusals import MUTE
+from warmfront.gateway.settings import Settings
+from warmfront.selection.warmset.planner import WarmSet
 
 #: The size of input that the estimates of `/tasks` are made for: about a sentence of text.
 ESTIMATE_BYTES = 100
@@ -82,5 +85,28 @@ def task(
         "variants": [
             observation(o) | {"kept_until": kept_until.get(o.variant.name), "estimate": estimates.get(o.variant.name)}
             for o in observations
+        ],
+    }
+
+
+def warm_set(one: WarmSet, kept_until: Mapping[str, str | None], settings: Settings) -> dict[str, Any]:
+    """Who is awake, who should be, why, and what is done about it (`acting`)."""
+    acting = "starts and keeps" if settings.keep_warm else "starts only: WARMFRONT_KEEP_WARM is off"
+    if settings.plan == "dry-run":
+        acting = "nothing: WARMFRONT_PLAN is dry-run"
+    return {
+        "task": one.task,
+        "idle_ms": round(one.idle_s * 1000, 3) if isfinite(one.idle_s) else None,
+        "acting": acting,
+        "reason": one.reason,
+        "variants": [
+            {
+                "variant": row.variant,
+                "warmth": row.warmth.value,
+                "wanted": row.wanted,
+                "kept_until": kept_until[row.variant],
+                "reason": row.reason,
+            }
+            for row in one.variants
         ],
     }

@@ -16,6 +16,7 @@ from warmfront.gateway.admission import Admission
 from warmfront.gateway.measures import Measures
 from warmfront.gateway.settings import Settings
 from warmfront.gateway.targets import Target
+from warmfront.selection.warmset.planner import WarmSet
 from warmfront.telemetry.logs import Seldom, trace_id
 from warmfront.telemetry.records import RecordFile
 from warmfront.wire.messages import first
@@ -50,6 +51,10 @@ class Selector(Protocol):
 
     def plan(self, now: float) -> Sequence[Action]:
         """Which variants to wake, keep or release now."""
+        ...
+
+    def warm_set(self, task: str, now: float) -> WarmSet:
+        """Which variants of the task are awake and which should be."""
         ...
 
     def report(self, peer: str, now: float) -> PeerReport:

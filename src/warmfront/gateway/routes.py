@@ -20,6 +20,7 @@ class Action(Enum):
     DECIDE = "decide"
     TASKS = "tasks"
     TASK = "task"
+    WARM_SET = "warm-set"
     WARM = "warm"
     RELEASE = "release"
     LIVE = "live"
@@ -51,6 +52,7 @@ ROUTES = (
     Route(method="POST", prefix="/decide/", suffix="", action=Action.DECIDE, protocols=(RAW,), guarded=True),
     Route(method="GET", prefix="/tasks", action=Action.TASKS, guarded=True),
     Route(method="GET", prefix="/tasks/", suffix="", action=Action.TASK, guarded=True),
+    Route(method="GET", prefix="/tasks/", suffix="/warm-set", action=Action.WARM_SET, guarded=True),
     Route(method="POST", prefix="/warm/", suffix="", action=Action.WARM, guarded=True),
     Route(method="DELETE", prefix="/warm/", suffix="", action=Action.RELEASE, guarded=True),
     Route(method="GET", prefix="/metrics", action=Action.METRICS, guarded=True),

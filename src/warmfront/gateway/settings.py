@@ -22,7 +22,9 @@ class Settings:
     wait for a cold start. `access_log` is the share of requests logged, 0 to 1. `token`, when set, is wanted as bearer
     token on everything but health and inference. `platform` names where the variants run (laptop or cluster), the
     prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `keep_warm` lets it keep variants warm;
-    on a cluster that takes the permission to patch Revisions. `seed` makes policies that draw lots repeatable.
+    on a cluster that takes the permission to patch Revisions. `plan` is `on`, or `dry-run`: what would be started and
+    kept is only shown. What the plan keeps or starts takes `max_warm_gb` of memory at most; `price_per_gb_s` is what a
+    GB-second is worth, in right answers in time. `seed` makes policies that draw lots repeatable.
     `records` is a file for request rows. `learned` is where what was learned survives a restart: `configmap` (the
     ConfigMap warmfront-learned), `off`, or a file.
     """
@@ -34,6 +36,9 @@ class Settings:
     policy: str = "effective"
     platform: str = "cluster"
     keep_warm: bool = False
+    plan: str = "on"
+    max_warm_gb: float = 4.0
+    price_per_gb_s: float = 0.001
     seed: int | None = None
     run_id: str = ""
     token: str = ""
@@ -132,6 +137,9 @@ _RULES: Mapping[str, _Rule] = {
     "port": (_whole(0, 65_535), "a port from 0 to 65535 (0: any free one)"),
     "seed": (_whole(0, 2**63 - 1), "a whole number from 0"),
     "access_log": (_number(0, 1), "a share from 0 to 1"),
+    "plan": (_one_of("on", "dry-run"), "on or dry-run"),
+    "max_warm_gb": (_number(0, 1e6), "a number of GB from 0 to 1000000"),
+    "price_per_gb_s": (_number(0, 1), "a number from 0 to 1"),
     "platform": (_one_of("laptop", "cluster"), "laptop or cluster"),
     "log_level": (_one_of(*_LEVELS), f"one of {', '.join(_LEVELS)}"),
     "records": (Path, "a file"),
