@@ -1,0 +1,158 @@
+"""Scenario files and their tables: found, read, merged and checked. What must not live here: what they mean.
+
+A name is that of a shipped file, or a path. `extends` names another file, whose tables are taken where the file itself
+says nothing; a table with another `kind` replaces the other's. Whatever is wrong is a SetupError that names the file,
+the field, what was found and what was wanted.
+"""
+
+import csv
+import gzip
+import io
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from warmfront.errors import SetupError
+from warmfront.experiments.scenarios.schema import ScenarioFile
+
+SHIPPED = Path(str(files("warmfront.experiments"))) / "data" / "scenarios"
+DATA_VARIABLE = "WARMFRONT_DATA"
+_PATH = re.compile(r" - at `\$\.?(.*)`$")
+
+Row = Mapping[str, str]
+
+
+def names() -> list[str]:
+    """The shipped scenarios; what only others extend begins with an underscore and is none."""
+    return sorted(path.stem for path in SHIPPED.glob("[!_]*.toml"))
+
+
+def find(name: str) -> Path:
+    """The file of a scenario: a path as given, or the shipped one of that name."""
+    given = Path(name)
+    if given.suffix == ".toml" and given.is_file():
+        return given.resolve()
+    shipped = SHIPPED / f"{given.name}.toml"
+    if given.name == name and shipped.is_file():
+        return shipped
+    family = name.partition("-")[0]
+    close = [known for known in names() if family in known] or names()
+    raise SetupError(f"no scenario {name!r}: wanted the path of a .toml file or one of {', '.join(close)}")
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> ScenarioFile:
+    """The scenario that a file describes, with `overrides` such as `platform.window_s=10`, values as TOML."""
+    merged = _load(path, ())
+    for text in overrides:
+        _override(merged, text)
+    try:
+        return msgspec.convert(merged, ScenarioFile)
+    except msgspec.ValidationError as error:
+        raise SetupError(f"{path}: {_told(str(error), merged)}") from None
+
+
+def rows(path: Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of a CSV file, or a gzipped one, that must have these columns."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SetupError(f"{path}: {error.strerror}; wanted a CSV file with the columns {', '.join(columns)}") from None
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    found = reader.fieldnames or []
+    if missing := [column for column in columns if column not in found]:
+        raise SetupError(f"{path}: found the columns {', '.join(found)}; {', '.join(missing)} wanted beside them")
+    return list(reader)
+
+
+def number(path: Path, line: int, row: Row, column: str, default: float | None = None) -> float:
+    """A cell that must be a number; an empty or absent one is the default, if there is one."""
+    text = row.get(column) or ""
+    if not text and default is not None:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        raise SetupError(f"{path}: line {line}: {column}: found {text!r}, wanted a number") from None
+
+
+def table(name: str, beside: Path) -> Path:
+    """A table beside the scenario's file, or a shipped one."""
+    for folder in (beside.parent, SHIPPED):
+        if (folder / name).is_file():
+            return folder / name
+    return beside.parent / name
+
+
+def data_folder(given: Path | None) -> Path | None:
+    """Where measured traces and profiles lie: as given, by WARMFRONT_DATA, or ../shared/data; None when nowhere."""
+    if given is not None:
+        if not given.is_dir():
+            raise SetupError(f"data folder: found nothing at {given}, wanted a folder with traces/ and profiles/")
+        return given
+    named = os.environ.get(DATA_VARIABLE)
+    if named:
+        return data_folder(Path(named))
+    beside = Path("../shared/data")
+    return beside if beside.is_dir() else None
+
+
+def _load(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path in seen:
+        raise SetupError(f"{path}: extends: found a circle over {', '.join(one.name for one in seen)}, wanted none")
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(f"{path}: found {error}; wanted TOML") from None
+    extends = found.pop("extends", None)
+    if extends is None:
+        return found
+    for base in (path.parent / f"{extends}.toml", SHIPPED / f"{extends}.toml"):
+        if base.is_file():
+            return _merged(_load(base, (*seen, path)), found)
+    raise SetupError(f"{path}: extends: found {extends!r}, wanted the name of a file beside it or a shipped one")
+
+
+def _merged(base: Any, over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        tables = isinstance(old, dict) and isinstance(value, dict) and value.get("kind") in {None, old.get("kind")}
+        merged[key] = _merged(old, value) if tables else value
+    return merged
+
+
+def _override(merged: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise SetupError(f"found {text!r}, wanted FIELD=VALUE such as platform.window_s=10")
+    *tables, last = key.strip().split(".")
+    place: Any = merged
+    for name in tables:
+        place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+    try:
+        place[last] = tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        place[last] = value.strip()
+
+
+def _told(message: str, merged: Mapping[str, Any]) -> str:
+    """The complaint of msgspec with the field in front and the value that was found."""
+    match = _PATH.search(message)
+    wanted = message[: match.start()] if match else message
+    field = match[1] if match else ""
+    value: Any = merged
+    for part in re.findall(r"\w+|\[\d+\]", field):
+        index: Any = int(part[1:-1]) if part.startswith("[") else part
+        try:
+            value = value[index]
+        except (KeyError, IndexError, TypeError):
+            return f"{field or 'the file'}: {wanted}"
+    shown = "a table" if isinstance(value, dict) else repr(value)
+    return f"{field or 'the file'}: found {shown}: {wanted}"
