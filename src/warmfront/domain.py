@@ -60,6 +60,11 @@ class Weights:
         _share("accuracy weight", self.accuracy)
         _positive("sum of the weights", self.latency + self.accuracy)
 
+    @property
+    def latency_share(self) -> float:
+        """Latency's part of both, in [0, 1]."""
+        return self.latency / (self.latency + self.accuracy)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:

@@ -39,4 +39,5 @@ def request_row(
         on_time=status is Status.OK,
         correct=None,
         status=status.value,
+        latency_weight=None if request.weights is None else request.weights.latency_share,
     )

@@ -13,7 +13,10 @@ _FLUSH_BYTES = 65_536
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="request"):
-    """One request and what became of it. `queued_s` is the part of `latency_s` before the model began to run."""
+    """One request and what became of it. `queued_s` is the part of `latency_s` before the model began to run.
+
+    `latency_weight` is latency's share of the request's weights; absent when it gave none.
+    """
 
     run_id: str
     policy: str
@@ -35,6 +38,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     correct: bool | None
     status: str
     hedged: bool = False
+    latency_weight: float | None = None
 
 
 class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="replica"):

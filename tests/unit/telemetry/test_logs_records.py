@@ -86,7 +86,7 @@ def test_rows_are_json_lines_of_the_documented_fields(tmp_path):
     assert list(json.loads(path.read_bytes())) == [
         "kind", "run_id", "policy", "seed", "request_id", "task", "arrival_s", "deadline_s", "min_accuracy", "variant",
         "revision", "reason", "predicted_s", "probability", "cold", "queued_s", "latency_s", "on_time", "correct",
-        "status", "hedged",
+        "status", "hedged", "latency_weight",
     ]  # fmt: skip
     file.write(row(request_id="2"))
     file.close()

@@ -277,6 +277,7 @@ class Simulator:
                 probability=None if chosen is None else chosen.probability,
                 cold=decision.cold and queued_s > 0, queued_s=queued_s, latency_s=latency_s,
                 on_time=status is Status.OK, correct=correct, status=status.value,
+                latency_weight=None if request.weights is None else request.weights.latency_share,
             )
         )  # fmt: skip
 
