@@ -27,7 +27,7 @@ AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected le
 MAX_PREPARED = 512  # forecasts kept of one kind; at most 8 sizes per octave ask for one
 LEAST_S = 1e-6
 LEARN_EVERY_S, LEARN_AHEAD_S = 0.02, 1.0  # one request in that time is learned from, or as many at once as in this
-PROMPT_REPLIES, PER_REFRESH = 32, 8  # the first replies show at once, later ones eight at a time, for the CPU's sake
+PROMPT_REPLIES, PER_REFRESH = 32, 16  # the first replies show at once, later ones sixteen at a time, for the CPU's sake
 
 
 class Environment:

@@ -101,6 +101,7 @@ class KnownVariant:
         """One more request is on its way; if nothing is ready or coming, it makes a start come."""
         self.in_flight += 1
         self.used_at = now
+        self.charge = 0.0  # from now on the platform holds it for this one
         if self._peers:
             self._estimate()
         if self.in_flight >= self._free:

@@ -127,7 +127,7 @@ class _TaskPlan:
             self._gaps.add(max(now - self._last_at, 0.0))
         self._last_at = max(now, self._last_at)
         self._seen += 1
-        self.look_at = self.priced_until = NEVER
+        self.look_at = NEVER
 
     # charges
 
