@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from warmfront.domain import Candidate, Decision, Feedback, Keep, Observation, Outcome, Start, Status
+from warmfront.domain import Candidate, Decision, Feedback, Keep, Observation, Outcome, Request, Start, Status
 from warmfront.experiments.several import Several
 from warmfront.experiments.simulation.station import Job, Station
 from warmfront.experiments.simulation.world import Case, Change, Truth, World
@@ -193,7 +193,10 @@ class Simulator:
     def _arrive(self, now: float, index: int) -> None:
         self._open += 1
         case = self._cases[index]
-        self._send(now, case, index, self._selector.decide(case.request, now))
+        self._send(now, case, index, self._decide(now, case, case.request))
+
+    def _decide(self, now: float, case: Case, request: Request) -> Decision:  # noqa: ARG002 - an oracle looks at it
+        return self._selector.decide(request, now)
 
     def _send(self, now: float, case: Case, index: int, decision: Decision) -> None:
         chosen = decision.chosen
@@ -215,16 +218,17 @@ class Simulator:
             return
         case = passage.case
         way_s = self._world.hop_s + station.truth.network_s.get(case.request.region, 0.0)
-        right = case.right
-        if right is None:
-            correct = case.hardness < station.truth.accuracy
-        else:
-            correct = right[self._index[passage.chosen.variant.name]]
+        correct = self._is_right(case, station)
         answered = (passage, now - job.began_at, job.began_at, correct)
         if way_s > LONG_WAY_S:
             self.at(now + way_s, self._answered, answered)
         else:
             self._answered(now, answered, way_s)
+
+    def _is_right(self, case: Case, station: Station) -> bool:
+        if case.right is None:
+            return case.hardness < station.truth.accuracy
+        return case.right[self._index[station.truth.variant.name]]
 
     def _answered(self, now: float, answered: tuple[_Passage, float, float, bool], way_s: float = 0.0) -> None:
         passage, execution_s, began_at, correct = answered
@@ -254,7 +258,7 @@ class Simulator:
         self._selector.observe(Outcome(decision.id, Status.FAILED, latency_s, now - passage.sent_at), now)
         if not request.excluded and not decision.request.excluded:
             again = request._replace(excluded=frozenset({passage.chosen.variant.name}))
-            self._send(now, passage.case, passage.index, self._selector.decide(again, now))
+            self._send(now, passage.case, passage.index, self._decide(now, passage.case, again))
         else:
             self._close(passage.case, decision, Status.FAILED, latency_s)
 

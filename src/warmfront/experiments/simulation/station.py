@@ -44,10 +44,11 @@ class Job:
 
 
 class _Replica:
-    __slots__ = ("cause", "leaving", "ready_at", "requested_at", "running")
+    __slots__ = ("cause", "due_at", "leaving", "ready_at", "requested_at", "running")
 
-    def __init__(self, requested_at: float, cause: str) -> None:
+    def __init__(self, requested_at: float, due_at: float, cause: str) -> None:
         self.requested_at = requested_at
+        self.due_at = due_at  # when it will be ready
         self.ready_at = math.nan
         self.cause = cause
         self.running = 0
@@ -78,6 +79,7 @@ class Station:
         self._tick_at = self._again_at = math.inf
         self.truth = truth
         self.become(truth)
+        self._next_start_s = self._draw_start()
         self._base = ScalingSpec.from_annotations(truth.annotations, truth.variant.concurrency)
         self._autoscaler = Autoscaler(self._base, now=now, ready=0, initialised=True)
         self._autoscaler.record(now, concurrency=0.0, rps=0.0)
@@ -124,13 +126,28 @@ class Station:
                 free = replica
         if free is None:
             return False
-        truth = self.truth
         job.began_at = now
-        took = math.exp(self._mu + self._sigma * job.luck) + truth.execution_per_kib_s * job.size / 1024
-        took += truth.slowdown_s * free.running
+        took = self._execution_s(job.luck, job.size) + self.truth.slowdown_s * free.running
         free.running += 1
         self._clock.at(now + took, self._ended, (free, job))
         return True
+
+    def _execution_s(self, luck: float, size: int) -> float:
+        return math.exp(self._mu + self._sigma * luck) + self.truth.execution_per_kib_s * size / 1024
+
+    def foreseen_s(self, luck: float, size: int, now: float) -> float:
+        """How long a request that came now would be here, if none came after it. For oracles: it knows every draw.
+
+        Exact while there is a free place or a start to wait for; a full station is taken to free its places evenly.
+        """
+        took = self._execution_s(luck, size)
+        if not self._ready:
+            due_at = min((replica.due_at for replica in self._starting), default=now + self._next_start_s)
+            took += due_at - now
+        running = sum(replica.running for replica in self._ready) + len(self._queue)
+        places = max(len(self._ready), 1) * self._limit
+        ahead = max(running - places + 1, 0)
+        return took + (ahead / places * math.exp(self._mu) if ahead else 0.0)
 
     def _ended(self, now: float, what: tuple[_Replica, Job]) -> None:
         replica, job = what
@@ -199,12 +216,15 @@ class Station:
         return left
 
     def _start(self, now: float) -> None:
-        replica = _Replica(now, self._cause)
+        replica = _Replica(now, now + self._next_start_s, self._cause)
+        self._next_start_s = self._draw_start()
         self._starting.append(replica)
-        gauss = self._rng.gauss
-        took = math.exp(self._platform[0] + self._platform[1] * gauss(0, 1))
-        took += math.exp(self._load[0] + self._load[1] * gauss(0, 1))
-        self._clock.at(now + took, self._up, replica)
+        self._clock.at(replica.due_at, self._up, replica)
+
+    def _draw_start(self) -> float:
+        platform, load = self._platform, self._load
+        luck = self._rng.gauss(0, 1), self._rng.gauss(0, 1)
+        return math.exp(platform[0] + platform[1] * luck[0]) + math.exp(load[0] + load[1] * luck[1])
 
     def _up(self, now: float, replica: _Replica) -> None:
         if replica not in self._starting:
