@@ -42,7 +42,7 @@ class _Clairvoyant(Simulator):
         return decision._replace(chosen=chosen, policy=NAME)
 
     def _rank(self, now: float, case: Case, candidate: Candidate) -> tuple[bool, float]:
-        """Whether it will fail, and the GB-seconds that it costs: execution, hold, and the start that it would cause."""
+        """Whether it will fail, and the GB-seconds that it costs: execution, hold, and the start it would cause."""
         station = self._stations[candidate.variant.name]
         request, truth = case.request, station.truth
         took = station.foreseen_s(case.luck, request.size_bytes, now)
