@@ -14,6 +14,8 @@ _COMMANDS = {
     "warm-set": "see which variants are awake, which should be, and why",
     "warm": "keep a variant warm for a while",
     "release": "keep a variant warm no longer",
+    "simulate": "play a scenario under one policy on a virtual clock",
+    "compare": "compare policies on a scenario: table, summary.json, HTML report",
     "letters": "list events that nobody took, with the reason",
     "deploy": "put everything in knative/ on a cluster, by kn, until all is Ready",
     "undeploy": "remove what deploy has created",

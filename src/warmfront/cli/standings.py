@@ -1,0 +1,87 @@
+"""How runs and comparisons are shown in a terminal: tables that fit 80 columns."""
+
+from rich.table import Table
+from rich.text import Text
+
+from warmfront.experiments.comparison import Comparison, Standing
+from warmfront.experiments.metrics import Interval, Summary
+
+_WORDS = {
+    "requests": "requests",
+    "utility": "utility per request",
+    "effective_accuracy": "right and on time",
+    "on_time": "on time",
+    "gb_s_per_request": "GB-seconds per request",
+    "cold_wait_share": "waited for a start",
+    "starts_per_1000": "starts per 1000 requests",
+    "background_starts_per_1000": "of them nobody waited for",
+    "objective_met": "on time, floor met",
+    "accuracy": "right, of those answered",
+    "rejected": "rejected",
+    "failed": "failed",
+    "hedged": "hedged",
+    "unused_warm_share": "memory nobody used",
+    "latency_p50_s": "latency p50",
+    "latency_p95_s": "latency p95",
+    "latency_p99_s": "latency p99",
+    "brier": "Brier score of the promises",
+}
+_SHARES = {
+    "effective_accuracy", "on_time", "cold_wait_share", "objective_met", "accuracy", "rejected", "failed", "hedged",
+    "unused_warm_share",
+}  # fmt: skip
+
+
+def facts(summary: Summary) -> Table:
+    """Every figure of one run."""
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for field, words in _WORDS.items():
+        value = getattr(summary, field)
+        if value is None:
+            text = "-"
+        elif field in _SHARES:
+            text = f"{value:.1%}"
+        elif field.endswith("_s"):
+            text = f"{value:.3f} s"
+        else:
+            text = f"{value:g}" if isinstance(value, int) else f"{value:.4g}"
+        table.add_row(words, text)
+    return table
+
+
+def standings(comparison: Comparison) -> Table:
+    """Every policy, the best first: means, and beneath utility and regret their 95 % intervals."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("policy", width=18, overflow="fold")
+    for heading in (
+        "utility",
+        "right,\non time",
+        "on\ntime",
+        "GB-s per\nrequest",
+        "cold\nwaits",
+        "starts\nof 1000",
+        "regret",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, one in comparison.policies.items():
+        best = name == next(iter(comparison.policies))
+        table.add_row(name, *_cells(one), style="bold" if best else None)
+    return table
+
+
+def _cells(one: Standing) -> list[Text]:
+    plain = [
+        f"{one.effective_accuracy.mean:.3f}", f"{one.on_time.mean:.3f}", f"{one.gb_s_per_request.mean:.1f}",
+        f"{one.cold_wait_share.mean:.1%}", f"{one.starts_per_1000.mean:.0f}",
+    ]  # fmt: skip
+    return [_cell(one.utility), *map(Text, plain), _cell(one.regret)]
+
+
+def _cell(value: Interval) -> Text:
+    """The mean, and beneath it the interval without the zeros before the points."""
+    low, high = (f"{edge:.3f}".replace("0.", ".", 1) for edge in (value.low, value.high))
+    text = Text(f"{value.mean:.3f}\n")
+    text.append(f"{low}-{high}", style="dim not bold")
+    return text

@@ -1,0 +1,247 @@
+"""Policies compared on a scenario: run by seed, over all cores, picked up where they stopped, and summed up.
+
+A run is remembered in `runs/` of the output folder with a digest of the scenario and of the code that made it; one with
+another digest is run again. Same scenario, policies and seeds, same `summary.json`, however many cores there are.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean
+
+import msgspec
+
+from warmfront.errors import SetupError
+from warmfront.experiments import metrics
+from warmfront.experiments.contenders import OPTIMUM, contender
+from warmfront.experiments.metrics import Attainment, Bin, Interval, Summary
+from warmfront.experiments.oracles.offline import offline_optimum
+from warmfront.experiments.scenarios import Scenario, load
+from warmfront.telemetry.records import ReplicaRow
+
+_MOST_VARIANTS = 10  # for which the optimum is computed: its time doubles with each
+_CODE = (
+    "domain.py", "autoscaling", "selection", "experiments/simulation", "experiments/scenarios", "experiments/oracles",
+    "experiments/several.py", "experiments/contenders.py", "experiments/metrics.py",
+)  # fmt: skip
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of a run. `replicas` are its replica rows; the optimum has none."""
+
+    digest: str
+    policy: str
+    seed: int
+    summary: Summary
+    calibration: list[Bin]
+    attainment: list[Attainment]
+    replicas: list[ReplicaRow]
+    end_s: float
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """One policy over all seeds: means with 95 % intervals, everything else pooled."""
+
+    utility: Interval
+    effective_accuracy: Interval
+    on_time: Interval
+    gb_s_per_request: Interval
+    cold_wait_share: Interval
+    starts_per_1000: Interval
+    regret: Interval
+    also: dict[str, float | None]
+    calibration: list[Bin]
+    attainment: list[Attainment]
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """`summary.json`. `regret` is against `reference`: the offline optimum if it was run, else the best policy."""
+
+    scenario: str
+    description: str
+    sources: dict[str, str]
+    overrides: list[str]
+    seeds: list[int]
+    price_per_gb_s: float
+    reference: str
+    digest: str
+    policies: dict[str, Standing]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything a worker needs for one run."""
+
+    scenario: str
+    overrides: tuple[str, ...]
+    data: str | None
+    policy: str
+    seed: int
+    digest: str
+
+    def path(self, folder: Path) -> Path:
+        """Where its result is remembered."""
+        return folder / "runs" / self.policy.replace("/", "_") / f"{self.seed}.json"
+
+
+@cache
+def _loaded(scenario: str, overrides: tuple[str, ...], data: str | None) -> Scenario:
+    return load(scenario, None if data is None else Path(data), overrides)
+
+
+def digest(scenario: Scenario) -> str:
+    """A name for the scenario, the data it read, and the code that plays it."""
+    made = hashlib.sha256(msgspec.json.encode((scenario.file, sorted(scenario.sources.items()))))
+    root = Path(str(files("warmfront")))
+    for part in _CODE:
+        place = root / part
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            made.update(path.read_bytes())
+    return made.hexdigest()[:16]
+
+
+def play(job: Job) -> Result:
+    """One run and its figures."""
+    scenario = _loaded(job.scenario, job.overrides, job.data)
+    if job.policy == OPTIMUM:
+        return _optimum(scenario, job)
+    run = contender(job.policy).play(scenario, job.seed)
+    return Result(
+        digest=job.digest, policy=job.policy, seed=job.seed,
+        summary=metrics.summarise(
+            run.requests, run.replicas, price_per_gb_s=scenario.price_per_gb_s,
+            waiting_price_per_s=scenario.settings.waiting_price_per_s,
+        ),
+        calibration=metrics.calibration(run.requests), attainment=metrics.attainment(run.requests),
+        replicas=sorted(run.replicas, key=lambda one: (one.requested_s, one.variant)), end_s=run.end_s,
+    )  # fmt: skip
+
+
+def compare(
+    scenario: Scenario, policies: Sequence[str], seeds: Sequence[int], folder: Path, *,
+    overrides: Sequence[str] = (), data: Path | None = None, workers: int = 1,
+) -> Iterator[Result]:  # fmt: skip
+    """Every policy with every seed: those remembered in `folder` first, then the others as they end.
+
+    Raises SetupError before anything runs when a policy is unknown or the optimum cannot be had.
+    """
+    for policy in policies:
+        contender(policy).world(scenario)
+    if OPTIMUM in policies:
+        _check_optimum(scenario)
+    made, where = digest(scenario), None if data is None else str(data.resolve())
+    jobs = [
+        Job(scenario=str(scenario.path), overrides=tuple(overrides), data=where, policy=policy, seed=seed, digest=made)
+        for seed in seeds
+        for policy in policies
+    ]
+    left = []
+    for job in jobs:
+        remembered = _remembered(job, folder)
+        if remembered is None:
+            left.append(job)
+        else:
+            yield remembered
+    for job, result in _played(left, workers):
+        path = job.path(folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(result))
+        part.replace(path)
+        yield result
+
+
+def summarise(scenario: Scenario, overrides: Sequence[str], results: Sequence[Result]) -> Comparison:
+    """All runs together. Policies in the order of their mean utility, the best first."""
+    by_policy: dict[str, dict[int, Result]] = {}
+    for result in results:
+        by_policy.setdefault(result.policy, {})[result.seed] = result
+    seeds = sorted({result.seed for result in results})
+    utilities = {policy: [runs[seed].summary.utility for seed in seeds] for policy, runs in by_policy.items()}
+    ranked = sorted(utilities, key=lambda policy: (-fmean(utilities[policy]), policy))
+    reference = OPTIMUM if OPTIMUM in utilities else ranked[0]
+    regrets = metrics.regrets(utilities, reference)
+    return Comparison(
+        scenario=scenario.name, description=scenario.file.description, sources=scenario.sources,
+        overrides=list(overrides), seeds=seeds, price_per_gb_s=scenario.price_per_gb_s, reference=reference,
+        digest=results[0].digest,
+        policies={
+            policy: _standing([by_policy[policy][seed] for seed in seeds], regrets[policy]) for policy in ranked
+        },
+    )  # fmt: skip
+
+
+def write(comparison: Comparison, folder: Path) -> Path:
+    """Write `summary.json` there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "summary.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(comparison), indent=1) + b"\n")
+    return path
+
+
+def _standing(runs: Sequence[Result], regret: Sequence[float]) -> Standing:
+    means = {field: metrics.interval([getattr(run.summary, field) for run in runs]) for field in metrics.COMPARED}
+    others = [name for name in Summary.__struct_fields__ if name not in metrics.COMPARED]
+    also: dict[str, float | None] = {}
+    for name in others:
+        values = [value for run in runs if (value := getattr(run.summary, name)) is not None]
+        also[name] = fmean(values) if values else None
+    return Standing(
+        **means, regret=metrics.interval(list(regret)), also=also,
+        calibration=metrics.pool([run.calibration for run in runs]),
+        attainment=metrics.pool_attainment([run.attainment for run in runs]),
+    )  # fmt: skip
+
+
+def _remembered(job: Job, folder: Path) -> Result | None:
+    try:
+        found = msgspec.json.decode(job.path(folder).read_bytes(), type=Result)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if found.digest == job.digest else None
+
+
+def _played(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Result]]:
+    if workers == 1 or len(jobs) < 2:
+        for job in jobs:
+            yield job, play(job)
+        return
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as executor:
+        futures = {executor.submit(play, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _check_optimum(scenario: Scenario) -> None:
+    if len(scenario.order) > _MOST_VARIANTS:
+        raise SetupError(f"{OPTIMUM}: found {len(scenario.order)} variants, wanted at most {_MOST_VARIANTS}")
+    if any(phase.latency_weight for phase in scenario.file.objective) or scenario.world.changes:
+        raise SetupError(f"{OPTIMUM}: found weights or drift in {scenario.name}, wanted a scenario without")
+
+
+def _optimum(scenario: Scenario, job: Job) -> Result:
+    """The figures of what the oracle would have done, by the correctness that the cases record."""
+    cases = scenario.cases(job.seed)
+    price = scenario.price_per_gb_s
+    best = offline_optimum(scenario.world, cases, hold_s=float(scenario.file.platform.window_s), price_per_gb_s=price)
+    count = len(cases)
+    utility, gb_s = best.realised(scenario.world, cases, price), best.gb_s / count
+    on_time = fmean(best.in_time)
+    summary = Summary(
+        requests=count, utility=utility, effective_accuracy=utility + price * gb_s, on_time=on_time,
+        gb_s_per_request=gb_s, cold_wait_share=0.0, starts_per_1000=0.0, background_starts_per_1000=0.0,
+        objective_met=on_time, accuracy=None, rejected=0.0, failed=0.0, hedged=0.0, unused_warm_share=0.0,
+        latency_p50_s=None, latency_p95_s=None, latency_p99_s=None, brier=None,
+    )  # fmt: skip
+    return Result(
+        digest=job.digest, policy=OPTIMUM, seed=job.seed, summary=summary, calibration=[], attainment=[], replicas=[],
+        end_s=cases[-1].request.arrival_at,
+    )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Who is compared: a policy by name, and what is done to it, as in `effective@no-keep@keep:cheapest`.
+
+    POLICY             as it runs live, with all it does in the background
+    @no-keep           it may start variants in the background but keep none beyond the platform's window
+    @no-plan           it does nothing but choose
+    @keep:A+B          an operator keeps one replica of these by min-scale, whatever the policy does; `cheapest` is the
+                       variant with the least memory, `all` is every one
+    offline-optimum    no policy: the best that could have been done, by oracles/offline.py
+
+What must not live here: judging.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from warmfront.errors import SetupError
+from warmfront.experiments.scenarios import Scenario
+from warmfront.experiments.simulation.simulator import Run, simulate
+from warmfront.experiments.simulation.world import Truth, World
+from warmfront.selection.policies import POLICIES
+from warmfront.selection.selector import Selector, SelectorSettings
+
+OPTIMUM = "offline-optimum"
+_MIN_SCALE = "autoscaling.knative.dev/min-scale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One that is compared. `kept` are names of variants, `cheapest` or `all`."""
+
+    name: str
+    policy: str
+    kept: tuple[str, ...] = ()
+    may_keep: bool = True
+    may_plan: bool = True
+
+    def world(self, scenario: Scenario) -> World:
+        """The scenario's world, with what this contender's operator keeps."""
+        if not self.kept:
+            return scenario.world
+        truths = scenario.world.truths
+        names = {truth.variant.name for truth in truths}
+        kept = set(self.kept)
+        if "all" in kept:
+            kept = set(names)
+        if "cheapest" in kept:
+            kept = kept - {"cheapest"} | {min(truths, key=lambda truth: truth.memory_mb).variant.name}
+        if unknown := sorted(kept - names):
+            raise SetupError(f"{self.name}: found {', '.join(unknown)}, wanted some of {', '.join(sorted(names))}")
+        return replace(scenario.world, truths=tuple(_kept(t) if t.variant.name in kept else t for t in truths))
+
+    def settings(self, scenario: Scenario) -> SelectorSettings:
+        """What its selectors are told."""
+        settings = scenario.settings
+        return replace(
+            settings, may_keep=settings.may_keep and self.may_keep, dry_run=settings.dry_run or not self.may_plan
+        )
+
+    def selector(self, scenario: Scenario, seed: int) -> Callable[[], Selector]:
+        """Makes its selectors, each with a stream of chance of its own."""
+        chance = Random(f"{seed}/policy")
+        settings = self.settings(scenario)
+        return lambda: Selector(policy=POLICIES[self.policy](rng=Random(chance.random())), settings=settings)
+
+    def play(self, scenario: Scenario, seed: int) -> Run:
+        """One run of the scenario."""
+        return simulate(
+            self.world(scenario), scenario.cases(seed), self.selector(scenario, seed), seed=seed,
+            run_id=f"{scenario.name}/{self.name}/{seed}", until_s=scenario.duration_s,
+        )  # fmt: skip
+
+
+def contender(name: str) -> Contender:
+    """The contender of that name. Raises SetupError with what there is."""
+    policy, *options = name.split("@")
+    if policy not in {*POLICIES, OPTIMUM}:
+        raise SetupError(f"found policy {policy!r}, wanted one of {', '.join([*sorted(POLICIES), OPTIMUM])}")
+    made = Contender(name=name, policy=policy)
+    for option in options:
+        if option == "no-keep":
+            made = replace(made, may_keep=False)
+        elif option == "no-plan":
+            made = replace(made, may_plan=False)
+        elif option.startswith("keep:"):
+            made = replace(made, kept=tuple(option.removeprefix("keep:").split("+")))
+        else:
+            raise SetupError(f"{name}: found @{option}, wanted @no-keep, @no-plan or @keep:VARIANT+VARIANT")
+    return made
+
+
+def _kept(truth: Truth) -> Truth:
+    return replace(truth, annotations={**truth.annotations, _MIN_SCALE: "1"})
