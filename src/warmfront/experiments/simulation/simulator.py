@@ -74,7 +74,9 @@ class Simulator:
     def __init__(
         self, world: World, cases: Sequence[Case], selector: Selector | Several, *, seed: int, run_id: str
     ) -> None:
-        self._world, self._cases, self._selector = world, cases, selector
+        self._world, self._selector = world, selector
+        self._cases = list(cases)
+        self._unasked = iter(range(len(cases)))  # by the callers of a closed loop
         self._seed, self._run_id = seed, run_id
         self._heap: list[tuple[float, int, Callable[[float, Any], None], Any]] = []
         self._ties = count()
@@ -100,7 +102,11 @@ class Simulator:
         heap, cases, arrive = self._heap, self._cases, self._arrive
         total, index, now = len(cases), 0, 0.0
         end = max(until_s or 0.0, cases[-1].request.arrival_at if cases else 0.0)
-        next_arrival = cases[0].request.arrival_at if cases else math.inf
+        if self._world.streams:  # all cases are due, and none arrives by itself
+            self._open, total = total, 0
+            for _ in range(self._world.streams):
+                self.at(0.0, self._ask, None)
+        next_arrival = cases[0].request.arrival_at if total else math.inf
         while True:
             when = heap[0][0] if heap else math.inf
             if self._plan_at <= when and self._plan_at <= next_arrival:
@@ -189,6 +195,18 @@ class Simulator:
         self._plan_at = when if when == math.inf else math.ceil(max(now + 1.0, when))
 
     # requests
+
+    def _ask(self, now: float, _: None) -> None:
+        """A caller of the closed loop takes the next case, with as much time as it has."""
+        index = next(self._unasked, None)
+        if index is None:
+            return
+        case = self._cases[index]
+        request = case.request
+        deadline = None if request.deadline_at is None else now + request.deadline_at - request.arrival_at
+        self._cases[index] = case._replace(request=request._replace(arrival_at=now, deadline_at=deadline))
+        self._open -= 1
+        self._arrive(now, index)
 
     def _arrive(self, now: float, index: int) -> None:
         self._open += 1
@@ -284,6 +302,8 @@ class Simulator:
                 latency_weight=None if request.weights is None else request.weights.latency_share,
             )
         )  # fmt: skip
+        if self._world.streams:
+            self.at(arrival + latency_s + self._world.pause_s, self._ask, None)
 
 
 def _nothing(now: float, job: Job) -> None:

@@ -49,7 +49,8 @@ class World:
 
     A start takes `platform_start_s` (scheduling, container, proxies) and then the variant's `load_s`. `hop_s` is the
     way from the selector to a ready replica and back. `selectors` share the requests at random and hear of each other
-    every `exchange_s` (None: never). The catalogue shows a change `observed_after_s` late. Of `feedback_share` of the
+    every `exchange_s` (None: never). With `streams` the arrivals of the cases count for nothing: so many callers take
+    them in order, each its next one `pause_s` after its last answer (a closed loop). The catalogue shows a change `observed_after_s` late. Of `feedback_share` of the
     answers the truth becomes known, `feedback_delay_s` after them.
     """
 
@@ -62,6 +63,8 @@ class World:
     feedback_share: float = 0.0
     feedback_delay_s: float = 0.0
     observed_after_s: float = 0.0
+    streams: int = 0
+    pause_s: float = 0.0
 
 
 class Case(NamedTuple):
