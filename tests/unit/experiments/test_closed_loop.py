@@ -1,7 +1,6 @@
 """Callers who wait for an answer before they ask again."""
 
 import pytest
-
 from tests.unit.experiments.worlds import play, requests, truth, world
 
 EXACT = {"spread": 1.000001}

@@ -1,8 +1,8 @@
 """Scenario files and their tables: found, read, merged and checked. What must not live here: what they mean.
 
-A name is that of a shipped file, or a path. `extends` names another file, whose tables are taken where the file itself
-says nothing; a table with another `kind` replaces the other's. Whatever is wrong is a SetupError that names the file,
-the field, what was found and what was wanted.
+A name is that of a shipped file, or a path. `extends` names another file or several, later ones first, whose tables
+are taken where the file itself says nothing; a table with another `kind` replaces the other's. Whatever is wrong is a
+SetupError that names the file, the field, what was found and what was wanted.
 """
 
 import csv
@@ -110,13 +110,15 @@ def _load(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         found = tomllib.loads(path.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SetupError(f"{path}: found {error}; wanted TOML") from None
-    extends = found.pop("extends", None)
-    if extends is None:
-        return found
-    for base in (path.parent / f"{extends}.toml", SHIPPED / f"{extends}.toml"):
-        if base.is_file():
-            return _merged(_load(base, (*seen, path)), found)
-    raise SetupError(f"{path}: extends: found {extends!r}, wanted the name of a file beside it or a shipped one")
+    extends = found.pop("extends", [])
+    merged: dict[str, Any] = {}
+    for name in [extends] if isinstance(extends, str) else extends:
+        places = [folder / f"{name}.toml" for folder in (path.parent, SHIPPED)]
+        base = next((place for place in places if place.is_file()), None)
+        if base is None:
+            raise SetupError(f"{path}: extends: found {name!r}, wanted the name of a file beside it or a shipped one")
+        merged = _merged(merged, _load(base, (*seen, path)))
+    return _merged(merged, found)
 
 
 def _merged(base: Any, over: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class _Draw:
 
     def case(self, number: int, arrival: Arrival) -> Case:
         file, streams = self._file, self._streams
-        phase = self._phase(arrival.at_s)
+        phase = self._phase(number, arrival.at_s)
         size, right = self._input()
         at, budget = arrival.at_s, self._budget(phase)
         weight = phase.latency_weight
@@ -99,10 +99,13 @@ class _Draw:
         )  # fmt: skip
         return Case(request, streams["hardness"].random(), streams["luck"].gauss(0.0, 1.0), right)
 
-    def _phase(self, at_s: float) -> Phase:
+    def _phase(self, number: int, at_s: float) -> Phase:
         phases, drawn = self._file.objective, self._streams["phase"].random()
         if self._timed:
+            workload = self._file.workload
             passed = at_s / self._scenario.duration_s
+            if isinstance(workload, Streams):
+                passed = number / workload.requests
             return max((p for p in phases if (p.from_share or 0.0) <= passed), key=lambda p: p.from_share or 0.0)
         return next(p for p, up_to in zip(phases, self._shares, strict=True) if drawn * self._shares[-1] < up_to)
 
@@ -161,11 +164,13 @@ def load(name_or_path: str | Path, data_dir: Path | None = None, overrides: Sequ
 def _world(file: ScenarioFile, people: Cast) -> World:
     platform = file.platform
     start_s = Spread(p50=platform.start_p50_s, p95=platform.start_p95_s)
+    loop = file.workload if isinstance(file.workload, Streams) else None
     return World(
         truths=people.truths, changes=people.changes, platform_start_s=_NO_TIME if platform.start_as_one else start_s,
         hop_s=platform.hop_s, selectors=file.selectors.count, exchange_s=file.selectors.exchange_s or None,
         feedback_share=file.feedback.share, feedback_delay_s=file.feedback.delay_s,
-        observed_after_s=platform.observed_after_s,
+        observed_after_s=platform.observed_after_s, streams=loop.streams if loop else 0,
+        pause_s=loop.pause_s if loop else 0.0,
     )  # fmt: skip
 
 

@@ -55,7 +55,10 @@ class Platform(Record, frozen=True):
 
 
 class Place(Record, frozen=True):
-    """A host: what stands on it, and how far it is, there and back, from callers of each region ("" is any other)."""
+    """A host: what stands on it, and how far it is, there and back, from callers of each region ("" is any other).
+
+    With places, a row of the table stands on every host that names it, as the variant NAME-HOST; else nowhere.
+    """
 
     variants: tuple[str, ...]
     network_s: dict[str, NotNegative]
@@ -122,7 +125,8 @@ Workload = Poisson | Gamma | OnOff | Timer | Streams | Trace
 
 
 class Phase(Record, frozen=True):
-    """One kind of objective. `share` of the requests, at random, or those of `from_share` of the run on.
+    """One kind of objective. `share` of the requests, at random, or those of `from_share` of the run on (of its
+    requests, where streams decide when they come).
 
     `deadlines_s` are equally likely, [] is none; `deadline_multiple` [low, high] is uniform, in units of the fastest
     variant's median.

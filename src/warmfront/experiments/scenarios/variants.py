@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from warmfront.domain import Profile, Spread, Variant
@@ -35,6 +35,7 @@ class Facts:
     slowdown_s: float = 0.0
     min_scale: int = 0
     target_percent: int | None = None
+    network_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ def cast(file: ScenarioFile, path: Path, data: Path | None) -> Cast:
         by_name = {one.name: one for one in facts}
         known(path, "variants.only", file.variants.only, by_name)
         facts = [by_name[name] for name in file.variants.only]
+    if file.places:
+        facts = _placed(file.places, path, facts)
     everyone = [one.name for one in facts]
     _check_names(file, path, everyone)
     accuracies = _declared_accuracies(file.declared, facts)
@@ -88,8 +91,18 @@ def _check_names(file: ScenarioFile, path: Path, everyone: Sequence[str]) -> Non
     known(path, "drift.variant", [drift.variant for drift in file.drift], everyone)
     for i, declared in enumerate(file.declared):
         known(path, f"declared[{i}].variants", declared.variants, everyone)
-    for name, place in file.places.items():
-        known(path, f"places.{name}.variants", place.variants, everyone)
+
+
+def _placed(places: Mapping[str, Place], path: Path, facts: Sequence[Facts]) -> list[Facts]:
+    """Every variant once per host that names it."""
+    by_name = {one.name: one for one in facts}
+    for host, place in places.items():
+        known(path, f"places.{host}.variants", place.variants, by_name)
+    return [
+        replace(by_name[name], name=f"{name}-{host}", network_s=dict(place.network_s))
+        for host, place in places.items()
+        for name in place.variants
+    ]
 
 
 def _facts(file: ScenarioFile, path: Path, data: Path | None) -> tuple[list[Facts], str]:
@@ -175,7 +188,7 @@ def _truth(file: ScenarioFile, facts: Facts, accuracy: float) -> Truth:
     return Truth(
         variant=variant, accuracy=facts.accuracy, execution_s=facts.latency_s, load_s=load_s, memory_mb=facts.memory_mb,
         execution_per_kib_s=facts.latency_per_kib_s, slowdown_s=facts.slowdown_s,
-        annotations=_annotations(file.platform, facts), network_s=_network(file.places, facts.name),
+        annotations=_annotations(file.platform, facts), network_s=facts.network_s,
     )  # fmt: skip
 
 
@@ -190,10 +203,6 @@ def _annotations(platform: Platform, facts: Facts) -> dict[str, str]:
     if platform.retention_s:
         values["scale-to-zero-pod-retention-period"] = f"{platform.retention_s}s"
     return {f"autoscaling.knative.dev/{key}": str(value) for key, value in values.items()}
-
-
-def _network(places: Mapping[str, Place], name: str) -> dict[str, float]:
-    return next((dict(place.network_s) for place in places.values() if name in place.variants), {})
 
 
 def _drifted(truth: Truth, drift: Drift) -> Truth:

@@ -50,8 +50,8 @@ class World:
     A start takes `platform_start_s` (scheduling, container, proxies) and then the variant's `load_s`. `hop_s` is the
     way from the selector to a ready replica and back. `selectors` share the requests at random and hear of each other
     every `exchange_s` (None: never). With `streams` the arrivals of the cases count for nothing: so many callers take
-    them in order, each its next one `pause_s` after its last answer (a closed loop). The catalogue shows a change `observed_after_s` late. Of `feedback_share` of the
-    answers the truth becomes known, `feedback_delay_s` after them.
+    them in order, each its next one `pause_s` after its last answer (a closed loop). The catalogue shows a change
+    `observed_after_s` late. Of `feedback_share` of the answers the truth becomes known, `feedback_delay_s` after them.
     """
 
     truths: tuple[Truth, ...]
