@@ -32,6 +32,7 @@ class KnownVariant:
         self._start_presumed_at = NEVER  # a start was asked for; no observation has shown it yet
         self._ready_presumed_at = NEVER  # a reply proved a replica; no observation has shown it yet
         self.used_at = NEVER  # when last a request was sent, ended or made it ready: the platform's window starts anew
+        self.asked_at = NEVER  # when last a request was sent
         self.kept_until = NEVER  # by the plan
         self.charge = 0.0  # what sending it a request costs beyond that request
         self.hold_s = self._settings.hold_s  # how long an idle replica was seen to stay
@@ -80,6 +81,10 @@ class KnownVariant:
         idle_s = now - max(self.used_at, self.kept_until)
         return bool(self.observation.ready) and not self.in_flight and idle_s > 2 * self.hold_s + KEPT_AFTER_S
 
+    def held_by_requests(self, now: float) -> bool:
+        """Whether it would be awake without any plan."""
+        return self.in_flight > 0 or now - self.asked_at < self.hold_s
+
     @property
     def slots(self) -> int:
         """How many requests are served at once, by the replicas there are or by the first."""
@@ -100,7 +105,7 @@ class KnownVariant:
     def sent(self, now: float) -> None:
         """One more request is on its way; if nothing is ready or coming, it makes a start come."""
         self.in_flight += 1
-        self.used_at = now
+        self.used_at = self.asked_at = now
         self.charge = 0.0  # from now on the platform holds it for this one
         if self._peers:
             self._estimate()

@@ -8,7 +8,7 @@ import pytest
 from warmfront.domain import PeerReport, Profile, Spread, Status, Warmth
 from warmfront.selection.learned import Learned
 from warmfront.selection.policies import POLICIES
-from warmfront.selection.selector import Selector
+from warmfront.selection.selector import Selector, SelectorSettings
 
 SLOW = Profile(accuracy=0.9, latency_s=Spread(p50=0.1, p95=0.12), cold_start_s=Spread(p50=1.0, p95=1.5))
 
@@ -108,12 +108,13 @@ def test_an_idle_peer_is_not_believed_to_be_busy(lab):
 def test_variants_are_woken_for_everybodys_requests(lab):
     """Each of two selectors sees too few requests to wake the better variant; together they see enough."""
     seen = (
-        lab.seen("good", lab.profile(accuracy=0.95, start=5.0, memory_mb=4000.0)),
+        lab.seen("good", lab.profile(accuracy=0.95, start=5.0, memory_mb=6000.0)),
         lab.seen("fair", lab.profile(accuracy=0.7), ready=1),
     )
+    settings = SelectorSettings(max_warm_gb=8.0, may_keep=False)
     woken = []
     for exchange in (False, True):
-        one, two = lab.selector(*seen), lab.selector(*seen)
+        one, two = (lab.selector(*seen, settings=settings) for _ in range(2))
         starts = []
         for i in range(24):
             at = 60.0 * i

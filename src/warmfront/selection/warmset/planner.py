@@ -201,7 +201,9 @@ class _TaskPlan:
                 )
                 known.kept_until = now
         self.planned_gb = sum(
-            model.options[v].memory_gb for v in range(len(self._modelled)) if (wanted & ~held) >> v & 1
+            model.options[v].memory_gb
+            for v, known in enumerate(self._modelled)
+            if wanted >> v & 1 and not model.options[v].kept and not known.held_by_requests(now)
         )
         return actions
 
