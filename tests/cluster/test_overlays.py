@@ -69,10 +69,37 @@ BASE_RIGHTS = {
     *(("revisions.serving.knative.dev", "", verb) for verb in ("get", "list", "watch")),
     *(("podautoscalers.autoscaling.internal.knative.dev", "", verb) for verb in ("get", "list", "watch")),
     *(("endpointslices.discovery.k8s.io", "", verb) for verb in ("get", "list", "watch")),
-    ("triggers.eventing.knative.dev", "", "list"),
     *(("leases.coordination.k8s.io", "warmfront-selector", verb) for verb in ("get", "patch", "update")),
     *(("configmaps", "warmfront-learned", verb) for verb in ("get", "patch", "update")),
 }
+
+
+KEEP_WARM = ("revisions.serving.knative.dev", "", "patch")
+TRIGGER_DEFAULTS = ("triggers.eventing.knative.dev", "", "list")
+
+
+@pytest.mark.parametrize(
+    ("components", "granted"),
+    [
+        ([], set()),
+        (["keep-warm"], {KEEP_WARM}),
+        (["trigger-defaults"], {TRIGGER_DEFAULTS}),
+        (["keep-warm", "trigger-defaults"], {KEEP_WARM, TRIGGER_DEFAULTS}),
+    ],
+)
+def test_the_selector_may_do_this_and_nothing_else(
+    cluster: Cluster, components: list[str], granted: set[tuple[str, str, str]]
+) -> None:
+    """`kubectl auth can-i --list` shows what a bare account has, the base's rights, and one for each component."""
+    files = [KNATIVE / "base/rbac.yaml", *(KNATIVE / "components" / name / "role.yaml" for name in components)]
+    roles = [obj for file in files for obj in load_manifests(file)]
+    cluster.apply(roles)
+    try:
+        until("the rights", lambda: rights(cluster) >= BASE_RIGHTS | granted)
+        assert rights(cluster) == BASE_RIGHTS | granted
+    finally:
+        names = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in roles if obj["kind"].startswith("Role")]
+        cluster.kubectl("delete", *names)
 
 
 @pytest.mark.parametrize("resource", [".", "base", "overlays/minimal", "overlays/production"])
@@ -97,7 +124,7 @@ def test_production_runs_and_grants_what_it_says(cluster: Cluster, tmp_path: Pat
     )
     cluster.kubectl("apply", "-k", folder)
     cluster.wait_ready("ksvc/selector", "ksvc/langid-cld2", "ksvc/langid-fasttext")
-    assert rights(cluster) == BASE_RIGHTS | {("revisions.serving.knative.dev", "", "patch")}
+    assert rights(cluster) == BASE_RIGHTS | {KEEP_WARM}
     until("two selectors", lambda: _running(cluster, "selector") == 2)
     selector, variant = cluster.outside("selector"), cluster.outside("langid-cld2")
     reply = ask(f"{selector}/tasks/langid", b"Where is the station, please?")

@@ -36,6 +36,7 @@ def test_it_says_what_it_may_not_see(selector: str) -> None:
     for kind in HIDDEN:
         assert catalogue[kind].startswith("no permission")
         assert catalogue[kind].endswith("inferred from own traffic")
+    assert catalogue["defaults"].startswith("of the Service only: no permission")
 
 
 def test_it_learns_warmth_from_its_own_answers(selector: str) -> None:

@@ -19,6 +19,7 @@ BASE = KNATIVE / "base"
 FIVE_FILES = ("main.py", "requirements.txt", "Procfile", "Containerfile", "README.md")
 OBJECTS = load_manifests(KNATIVE)
 KEEP_WARM = load_manifests(KNATIVE / "components" / "keep-warm" / "role.yaml")
+TRIGGER_DEFAULTS = load_manifests(KNATIVE / "components" / "trigger-defaults" / "role.yaml")
 SERVICES = {obj["metadata"]["name"]: obj for obj in OBJECTS if obj["kind"] == "Service"}
 VARIANTS = {name: obj for name, obj in SERVICES.items() if TASK_LABEL in obj["metadata"].get("labels", {})}
 
@@ -171,7 +172,7 @@ def test_selector_stays_up_with_its_account() -> None:
     assert template["metadata"]["annotations"]["autoscaling.knative.dev/min-scale"] == "1"
     (account,) = of_kind("ServiceAccount")
     assert template["spec"]["serviceAccountName"] == account["metadata"]["name"]
-    for objects in (OBJECTS, KEEP_WARM):
+    for objects in (OBJECTS, KEEP_WARM, TRIGGER_DEFAULTS):
         (binding,) = (obj for obj in objects if obj["kind"] == "RoleBinding")
         (role,) = (obj for obj in objects if obj["kind"] == "Role")
         assert [subject["name"] for subject in binding["subjects"]] == [account["metadata"]["name"]]
@@ -192,7 +193,7 @@ def allowed(objects: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
 
 
 def test_least_privilege() -> None:
-    """The selector reads five kinds of objects, keeps one Lease and one ConfigMap that exist, and nothing else."""
+    """The selector reads four kinds of objects, keeps one Lease and one ConfigMap that exist, and nothing else."""
     seen = {
         ("serving.knative.dev", "services"),
         ("serving.knative.dev", "revisions"),
@@ -202,7 +203,6 @@ def test_least_privilege() -> None:
     kept = {("coordination.k8s.io", "leases", "warmfront-selector"), ("", "configmaps", "warmfront-learned")}
     assert allowed(OBJECTS) == (
         {(*kind, "", verb) for kind in seen for verb in ("get", "list", "watch")}
-        | {("eventing.knative.dev", "triggers", "", "list")}
         | {(*one, verb) for one in kept for verb in ("get", "patch", "update")}
     )
     shipped = {(obj["kind"], obj["metadata"]["name"]) for obj in OBJECTS}
@@ -212,6 +212,11 @@ def test_least_privilege() -> None:
 def test_keeping_warm_is_a_right_of_its_own() -> None:
     """Only the component lets the selector change anything of Knative's: annotations of Revisions."""
     assert allowed(KEEP_WARM) == {("serving.knative.dev", "revisions", "", "patch")}
+
+
+def test_reading_triggers_is_a_right_of_its_own() -> None:
+    """Only who states tasks' defaults on Triggers lets the selector list them."""
+    assert allowed(TRIGGER_DEFAULTS) == {("eventing.knative.dev", "triggers", "", "list")}
 
 
 def test_unknown_image_is_told(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def test_defaults_of_tasks_are_annotations(platform, start):
     until = time.monotonic() + 10
     while front.ask("POST", "/decide/lang", b"x").json["deadline_ms"] != 1500.0:
         assert time.monotonic() < until
+    assert front.ask("GET", "/readyz").json["catalogue"]["defaults"] == "of the Service and of Triggers"
     reply = front.ask("POST", "/decide/lang", b"x", {"Warmfront-Deadline-Ms": "200"})
     assert reply.json["deadline_ms"] == 200.0
     assert front.ask("POST", "/decide/faults", b"x").json["deadline_ms"] is None

@@ -80,6 +80,7 @@ class App:
         self._keeper = self._build_keeper() if settings.keep_warm else None
         self.gateway.keeping.keeper = self._keeper
         self._archive = Archive(self._place(), wall=self.gateway.plane.wall)
+        self._defaults = defaults.Reader(self._client, connection.namespace, settings.service, self.gateway.intake)
         self._tasks: list[asyncio.Task[None]] = []
         self.gateway.peers.members = self._members
         self._timer: asyncio.TimerHandle | None = None
@@ -100,9 +101,8 @@ class App:
         if self._keeper is not None:
             await self._keeper.start()
         loop = asyncio.get_running_loop()
-        follow = defaults.follow(self._client, self._namespace, self.settings.service, self.gateway.intake)
         keep = self._archive.follow(self._learned)
-        self._tasks = [loop.create_task(follow), loop.create_task(keep)]
+        self._tasks = [loop.create_task(self._defaults.run()), loop.create_task(keep)]
         self.gateway.peers.start()
         self._timer = loop.call_later(TICK_S, self._tick, loop)
 
@@ -135,6 +135,7 @@ class App:
 
     def _describe(self) -> Mapping[str, str]:
         said = {"learned": self._archive.describe(), "peers": self.gateway.peers.describe()}
+        said["defaults"] = self._defaults.describe()
         if self._keeper is not None:
             said["keep-warm"] = self._keeper.describe()
         return self._catalogue.describe() | said

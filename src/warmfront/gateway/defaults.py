@@ -1,8 +1,8 @@
 """The tasks' default objectives, from annotations: on the selector's Service for all tasks, on a Trigger for its task.
 
 A Trigger counts when it delivers to this selector; its task is the `subject` that it filters for, all without one.
-What must not live here: the annotations' rules (objective.py). A broken annotation is logged and left out; without
-permission to read there are no defaults.
+What must not live here: the annotations' rules (objective.py). A broken annotation is logged and left out. Reading
+Triggers takes a permission of its own (knative/components/trigger-defaults); without it the Service's defaults hold.
 """
 
 import asyncio
@@ -14,12 +14,11 @@ from warmfront.errors import InvalidRequest, NotFound, Unauthorized, WarmfrontEr
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.objective import NO_OBJECTIVE, Objective, from_annotations
 from warmfront.kube.client import KubeClient
-from warmfront.kube.resources import SERVICES, Resource
+from warmfront.kube.resources import SERVICES, TRIGGERS
 
 _log = logging.getLogger(__name__)
 
 REFRESH_S = 30.0
-TRIGGERS = Resource(group="eventing.knative.dev", version="v1", plural="triggers", kind="Trigger")
 
 Object = Mapping[str, Any]
 
@@ -37,30 +36,45 @@ def from_objects(
     return general, by_task
 
 
-async def follow(client: KubeClient, namespace: str, name: str, intake: Intake) -> None:
-    """Read the defaults now and every half minute; ends only by cancellation."""
-    while True:
+class Reader:
+    """Tells `intake` the defaults of the selector `name`, as long as `run` runs."""
+
+    def __init__(self, client: KubeClient, namespace: str, name: str, intake: Intake) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._intake = intake
+        self._state = "waiting"
+
+    def describe(self) -> str:
+        """Where defaults are read from, and if not from Triggers, why."""
+        return self._state
+
+    async def run(self) -> None:
+        """Read the defaults now and every half minute; ends only by cancellation."""
+        while True:
+            try:
+                service, (triggers, state) = await self._service(), await self._triggers()
+                self._intake.set_defaults(*from_objects(service, triggers, self._name))
+                self._state = state
+            except WarmfrontError as error:
+                self._state = f"not read ({error}); the last ones hold"
+                _log.warning("defaults of tasks %s", self._state)
+            await asyncio.sleep(REFRESH_S)
+
+    async def _service(self) -> Object | None:
         try:
-            service = await _service(client, namespace, name)
-            triggers = await _triggers(client, namespace)
-            intake.set_defaults(*from_objects(service, triggers, name))
-        except WarmfrontError as error:
-            _log.warning("defaults of tasks not read, the last ones hold: %s", error)
-        await asyncio.sleep(REFRESH_S)
+            return await self._client.get(SERVICES, self._namespace, self._name)
+        except NotFound:
+            return None
 
-
-async def _service(client: KubeClient, namespace: str, name: str) -> Object | None:
-    try:
-        return await client.get(SERVICES, namespace, name)
-    except NotFound:
-        return None
-
-
-async def _triggers(client: KubeClient, namespace: str) -> list[dict[str, Any]]:
-    try:
-        return (await client.list(TRIGGERS, namespace))[0]
-    except (NotFound, Unauthorized):  # no Eventing here, or none of our business
-        return []
+    async def _triggers(self) -> tuple[list[dict[str, Any]], str]:
+        try:
+            return (await self._client.list(TRIGGERS, self._namespace))[0], "of the Service and of Triggers"
+        except NotFound:
+            return [], "of the Service only: there is no Eventing here"
+        except Unauthorized as error:
+            return [], f"of the Service only: no permission ({error}); components/trigger-defaults grants it"
 
 
 def _read(obj: Object, defaults: Objective) -> Objective:

@@ -56,7 +56,6 @@ _NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
     (REVISIONS, "", ("get", "list", "watch")),
     (PODAUTOSCALERS, "", ("list", "watch")),
     (ENDPOINTSLICES, "", ("list", "watch")),
-    (TRIGGERS, "", ("list",)),
     (LEASES, "warmfront-selector", ("get", "patch")),
     (CONFIGMAPS, "warmfront-learned", ("get", "patch")),
 )
