@@ -74,7 +74,8 @@ def standings(comparison: Comparison) -> Table:
 def _cells(one: Standing) -> list[Text]:
     plain = [
         f"{one.effective_accuracy.mean:.3f}", f"{one.on_time.mean:.3f}", f"{one.gb_s_per_request.mean:.1f}",
-        f"{one.cold_wait_share.mean:.1%}", f"{one.starts_per_1000.mean:.0f}",
+        "-" if one.cold_wait_share is None else f"{one.cold_wait_share.mean:.1%}",
+        "-" if one.starts_per_1000 is None else f"{one.starts_per_1000.mean:.0f}",
     ]  # fmt: skip
     return [_cell(one.utility), *map(Text, plain), _cell(one.regret)]
 

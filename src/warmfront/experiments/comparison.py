@@ -13,13 +13,14 @@ from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import msgspec
 
 from warmfront.errors import SetupError
 from warmfront.experiments import metrics
 from warmfront.experiments.contenders import OPTIMUM, contender
-from warmfront.experiments.metrics import Attainment, Bin, Interval, Summary
+from warmfront.experiments.metrics import COMPARED, Attainment, Bin, Interval, Summary
 from warmfront.experiments.oracles.offline import offline_optimum
 from warmfront.experiments.scenarios import Scenario, load
 from warmfront.telemetry.records import ReplicaRow
@@ -51,8 +52,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     effective_accuracy: Interval
     on_time: Interval
     gb_s_per_request: Interval
-    cold_wait_share: Interval
-    starts_per_1000: Interval
+    cold_wait_share: Interval | None
+    starts_per_1000: Interval | None
     regret: Interval
     also: dict[str, float | None]
     calibration: list[Bin]
@@ -185,8 +186,8 @@ def write(comparison: Comparison, folder: Path) -> Path:
 
 
 def _standing(runs: Sequence[Result], regret: Sequence[float]) -> Standing:
-    means = {field: metrics.interval([getattr(run.summary, field) for run in runs]) for field in metrics.COMPARED}
-    others = [name for name in Summary.__struct_fields__ if name not in metrics.COMPARED]
+    means: dict[str, Any] = {field: _interval([getattr(run.summary, field) for run in runs]) for field in COMPARED}
+    others = [name for name in Summary.__struct_fields__ if name not in COMPARED]
     also: dict[str, float | None] = {}
     for name in others:
         values = [value for run in runs if (value := getattr(run.summary, name)) is not None]
@@ -196,6 +197,11 @@ def _standing(runs: Sequence[Result], regret: Sequence[float]) -> Standing:
         calibration=metrics.pool([run.calibration for run in runs]),
         attainment=metrics.pool_attainment([run.attainment for run in runs]),
     )  # fmt: skip
+
+
+def _interval(values: Sequence[float | None]) -> Interval | None:
+    there = [value for value in values if value is not None]
+    return metrics.interval(there) if there else None
 
 
 def _remembered(job: Job, folder: Path) -> Result | None:
@@ -237,8 +243,8 @@ def _optimum(scenario: Scenario, job: Job) -> Result:
     on_time = fmean(best.in_time)
     summary = Summary(
         requests=count, utility=utility, effective_accuracy=utility + price * gb_s, on_time=on_time,
-        gb_s_per_request=gb_s, cold_wait_share=0.0, starts_per_1000=0.0, background_starts_per_1000=0.0,
-        objective_met=on_time, accuracy=None, rejected=0.0, failed=0.0, hedged=0.0, unused_warm_share=0.0,
+        gb_s_per_request=gb_s, cold_wait_share=None, starts_per_1000=None, background_starts_per_1000=None,
+        objective_met=on_time, accuracy=None, rejected=0.0, failed=0.0, hedged=0.0, unused_warm_share=None,
         latency_p50_s=None, latency_p95_s=None, latency_p99_s=None, brier=None,
     )  # fmt: skip
     return Result(

@@ -5,7 +5,8 @@
     @no-plan           it does nothing but choose
     @keep:A+B          an operator keeps one replica of these by min-scale, whatever the policy does; `cheapest` is the
                        variant with the least memory, `all` is every one
-    offline-optimum    no policy: the best that could have been done, by oracles/offline.py
+    clairvoyant        an oracle: sees how this request would end with each variant, and nothing of the next one
+    offline-optimum    an oracle: the best that could have been done with all arrivals known; it makes no rows
 
 What must not live here: judging.
 """
@@ -15,6 +16,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from warmfront.errors import SetupError
+from warmfront.experiments.oracles.clairvoyant import NAME as CLAIRVOYANT
+from warmfront.experiments.oracles.clairvoyant import clairvoyant
 from warmfront.experiments.scenarios import Scenario
 from warmfront.experiments.simulation.simulator import Run, simulate
 from warmfront.experiments.simulation.world import Truth, World
@@ -61,21 +64,27 @@ class Contender:
         """Makes its selectors, each with a stream of chance of its own."""
         chance = Random(f"{seed}/policy")
         settings = self.settings(scenario)
-        return lambda: Selector(policy=POLICIES[self.policy](rng=Random(chance.random())), settings=settings)
+        policy = POLICIES.get(self.policy, POLICIES["effective"])
+        return lambda: Selector(policy=policy(rng=Random(chance.random())), settings=settings)
 
     def play(self, scenario: Scenario, seed: int) -> Run:
         """One run of the scenario."""
-        return simulate(
-            self.world(scenario), scenario.cases(seed), self.selector(scenario, seed), seed=seed,
-            run_id=f"{scenario.name}/{self.name}/{seed}", until_s=scenario.duration_s,
-        )  # fmt: skip
+        world, cases = self.world(scenario), scenario.cases(seed)
+        selector, run_id = self.selector(scenario, seed), f"{scenario.name}/{self.name}/{seed}"
+        if self.policy == CLAIRVOYANT:
+            hold_s = float(scenario.file.platform.window_s)
+            return clairvoyant(
+                world, cases, selector, seed=seed, hold_s=hold_s, run_id=run_id, until_s=scenario.duration_s
+            )
+        return simulate(world, cases, selector, seed=seed, run_id=run_id, until_s=scenario.duration_s)
 
 
 def contender(name: str) -> Contender:
     """The contender of that name. Raises SetupError with what there is."""
     policy, *options = name.split("@")
-    if policy not in {*POLICIES, OPTIMUM}:
-        raise SetupError(f"found policy {policy!r}, wanted one of {', '.join([*sorted(POLICIES), OPTIMUM])}")
+    known = [*sorted(POLICIES), CLAIRVOYANT, OPTIMUM]
+    if policy not in known:
+        raise SetupError(f"found policy {policy!r}, wanted one of {', '.join(known)}")
     made = Contender(name=name, policy=policy)
     for option in options:
         if option == "no-keep":

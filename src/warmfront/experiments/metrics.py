@@ -24,6 +24,7 @@ _BINS = 10
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """One run in figures. `utility` is what requests gained less the price of memory; the first six are compared.
+    None is what cannot be known: of the offline optimum, or of nothing.
 
     `cold_wait_share` counts requests that waited for a start, `starts_per_1000` all replicas asked for, per 1000
     requests, `background_starts_per_1000` those that no request waited for. `objective_met` is on time by a variant
@@ -36,15 +37,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     effective_accuracy: float
     on_time: float
     gb_s_per_request: float
-    cold_wait_share: float
-    starts_per_1000: float
-    background_starts_per_1000: float
+    cold_wait_share: float | None
+    starts_per_1000: float | None
+    background_starts_per_1000: float | None
     objective_met: float
     accuracy: float | None
     rejected: float
     failed: float
     hedged: float
-    unused_warm_share: float
+    unused_warm_share: float | None
     latency_p50_s: float | None
     latency_p95_s: float | None
     latency_p99_s: float | None

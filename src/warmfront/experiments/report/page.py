@@ -123,6 +123,8 @@ def _cells(one: Standing) -> str:
     return "".join(_cell(getattr(one, field), digits) for field, _, digits in _COLUMNS)
 
 
-def _cell(value: Interval, digits: int) -> str:
+def _cell(value: Interval | None, digits: int) -> str:
+    if value is None:
+        return "<td>-</td>"
     edges = f"{value.low:.{digits}f} to {value.high:.{digits}f}"
     return f"<td>{value.mean:.{digits}f}<small>{edges}</small></td>"
