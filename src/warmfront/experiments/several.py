@@ -62,9 +62,9 @@ class Several:
         self._exchange(now)
         return [action for selector in self._selectors for action in selector.plan(now)]
 
-    def next_plan_at(self, now: float) -> float:
+    def next_plan_at(self) -> float:
         """The earliest of theirs."""
-        return min(selector.next_plan_at(now) for selector in self._selectors)
+        return min(selector.next_plan_at() for selector in self._selectors)
 
     def _exchange(self, now: float) -> None:
         if self._exchange_s is None or now < self._due_at:

@@ -119,8 +119,13 @@ class Selector:
         pool = candidates if all_eligible else self._pool(request, candidates, size, now)
         if not pool:
             return self._decision(request, Reason.NO_VARIANT, None, candidates)
-        chosen = self._policy.pick(pool, partial(self._forecast, size, now), log_d, settings)
+        forecasts = partial(self._forecast, size, now)
+        chosen = self._policy.pick(pool, forecasts, log_d, settings)
         reason = conclude(request, chosen, settings)
+        if reason is Reason.UNMET:  # it may be met by another choice
+            able = [c for c in pool if not c.verdict and c.probability >= settings.can_probability]
+            if able:
+                chosen, reason = self._policy.pick(able, forecasts, log_d, settings), Reason.CHOSEN
         return self._decision(request, reason, None if reason is Reason.UNMET else chosen, candidates)
 
     def _candidates(
@@ -240,9 +245,9 @@ class Selector:
         """What to do now so that the right variants are awake: see warmset/planner.py for what it promises."""
         return self._planner.plan(self._tasks, now)
 
-    def next_plan_at(self, now: float) -> float:
+    def next_plan_at(self) -> float:
         """Until when `plan` has nothing to say, unless another call comes in between: infinity when for ever."""
-        return self._planner.next_at(now)
+        return self._planner.next_at()
 
     def warm_set(self, task: str, now: float) -> WarmSet:
         """What is awake of the task and what the plan wants awake, with the reasons. Raises NotFound."""

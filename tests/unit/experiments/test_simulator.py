@@ -29,7 +29,7 @@ class Scripted:
         due = [at for at in self.script if at <= now]
         return [self.script.pop(at) for at in due]
 
-    def next_plan_at(self, now):
+    def next_plan_at(self):
         return min(self.script, default=float("inf"))
 
 

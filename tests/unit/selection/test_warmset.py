@@ -307,12 +307,12 @@ def test_of_many_variants_the_few_that_add_most_are_thought_about(lab):
 
 def test_when_to_ask_again(lab):
     """Nothing to do before the time told, unless something happens; for ever when no policy wakes and nobody asked."""
-    assert lab.selector(policy="fastest").next_plan_at(0.0) == float("inf")
-    assert lab.selector().next_plan_at(0.0) == float("inf")
+    assert lab.selector(policy="fastest").next_plan_at() == float("inf")
+    assert lab.selector().next_plan_at() == float("inf")
     selector, last, _ = timer(lab, 100.0)
     now = last + 20.0
     assert selector.plan(now) == []
-    again = selector.next_plan_at(now)
+    again = selector.next_plan_at()
     assert again > now
     assert asked(selector, now, again, step=0.25) == []
 

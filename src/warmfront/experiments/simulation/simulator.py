@@ -191,7 +191,7 @@ class Simulator:
                 station.keep(now, action.until_at, action.replicas)
             else:
                 station.release(now)
-        when = self._selector.next_plan_at(now)
+        when = self._selector.next_plan_at()
         self._plan_at = when if when == math.inf else math.ceil(max(now + 1.0, when))
 
     # requests

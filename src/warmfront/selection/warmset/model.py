@@ -28,8 +28,8 @@ starting ahead of a request that is due, are all differences of W.
 """
 
 from bisect import bisect_left
-from operator import add
 from collections.abc import Sequence
+from operator import add
 from typing import NamedTuple
 
 from warmfront.selection.estimators.gaps import Idle
@@ -181,7 +181,9 @@ class Model:
             new = [self._toggled(bound[0], 0, v) for v, bound in enumerate(self._bound)]
             top = max(max(row) for row in new)
             new = [[value - top for value in row] for row in new]
-            moved = max(abs(a - b) for row, old in zip(new, self.values, strict=True) for a, b in zip(row, old))
+            moved = max(
+                abs(a - b) for row, old in zip(new, self.values, strict=True) for a, b in zip(row, old, strict=True)
+            )
             self.values = new
             if moved < AGREED:
                 break

@@ -11,7 +11,7 @@ from math import inf
 from typing import NamedTuple
 
 from warmfront.domain import Action, Keep, Release, Request, Start, Warmth
-from warmfront.selection.estimators.gaps import Gaps, Idle
+from warmfront.selection.estimators.gaps import Gaps
 from warmfront.selection.policies.base import Policy
 from warmfront.selection.settings import SelectorSettings
 from warmfront.selection.variants import NEVER, KnownVariant
@@ -21,6 +21,7 @@ from warmfront.selection.warmset.recent import Recent
 MOST_MODELLED = 5
 LEAD_S = 5.0  # a keep is told so long before it is needed
 SOLVE_EVERY_S = 30.0
+A_WHILE_S = 60.0  # what a variant costs for so long, when only the most useful few are thought about
 PRICED_S = 1.0  # charges hold so long
 
 
@@ -89,7 +90,7 @@ class Planner:
                 actions += plan.act(tasks[task], now, self._room(plan))
         return [] if self._settings.dry_run else actions
 
-    def next_at(self, now: float) -> float:
+    def next_at(self) -> float:
         """Until when `plan` has nothing to say unless something happens."""
         return min((plan.look_at for plan in self._plans.values()), default=inf) if self._policy.wakes else inf
 
@@ -102,6 +103,16 @@ class Planner:
         """Memory that the other tasks' plans leave."""
         others = sum(plan.planned_gb for plan in self._plans.values() if plan is not mine)
         return self._settings.max_warm_gb - others
+
+
+class _Moment(NamedTuple):
+    """What a plan is made of: the time, the silence so far, who answered last, the sets awake and wanted."""
+
+    now: float
+    age_s: float
+    answered: int | None
+    awake: int
+    wanted: int
 
 
 class _TaskPlan:
@@ -144,9 +155,8 @@ class _TaskPlan:
         if model is None or not self._wakes:
             return
         for known, charge in zip(self._modelled, model.charges(self._awake(now)), strict=True):
-            if known.warmth(now) is Warmth.WARM:
-                charge *= min(max((now - known.used_at) / known.hold_s, 0.0), 1.0)
-            known.charge = charge
+            warm = known.warmth(now) is Warmth.WARM
+            known.charge = charge * (min(max((now - known.used_at) / known.hold_s, 0.0), 1.0) if warm else 1.0)
 
     # the plan
 
@@ -164,41 +174,19 @@ class _TaskPlan:
         step = model.idle.step(age_s)
         ages = model.idle.ages
         self.look_at = self._last_at + ages[step + 1] if step + 1 < len(ages) else now + self._settings.keep_ahead_s
+        moment = _Moment(now, age_s, answered, awake, wanted)
         actions: list[Action] = []
-        goes: list[float] | None = None
         for v, known in enumerate(self._modelled):
-            bit = 1 << v
+            bit, variant = 1 << v, known.variant
             if wanted & bit:
                 if not awake & bit:
-                    actions.append(
-                        Start(variant=known.variant.name, reason=self._why(age_s, awake, wanted, v, answered))
-                    )
+                    actions.append(Start(variant=variant.name, reason=self._why(age_s, awake, wanted, v, answered)))
                     known.presume_start(now)
-                ends_at = self._ends_at(known, now)
                 if self._settings.may_keep and not model.options[v].kept:
-                    if ends_at <= now + LEAD_S:
-                        goes = goes or self._goes(age_s, wanted, answered, now)
-                        until = min(goes[v], now + self._settings.keep_ahead_s)
-                        if until > ends_at:
-                            reason = self._why(age_s, wanted & ~bit, wanted, v, answered)
-                            actions.append(
-                                Keep(
-                                    variant=known.variant.name,
-                                    revision=known.variant.revision,
-                                    until_at=until,
-                                    reason=reason,
-                                )
-                            )
-                            known.kept_until = ends_at = until
-                    self.look_at = min(self.look_at, max(ends_at - LEAD_S, now + 0.5))
+                    actions += self._keep(v, known, moment)
             elif known.kept_until > now:
-                actions.append(
-                    Release(
-                        variant=known.variant.name,
-                        revision=known.variant.revision,
-                        reason=self._why(age_s, wanted, wanted | bit, v, answered),
-                    )
-                )
+                reason = self._why(age_s, wanted, wanted | bit, v, answered)
+                actions.append(Release(variant=variant.name, revision=variant.revision, reason=reason))
                 known.kept_until = now
         self.planned_gb = sum(
             model.options[v].memory_gb
@@ -206,6 +194,20 @@ class _TaskPlan:
             if wanted >> v & 1 and not model.options[v].kept and not known.held_by_requests(now)
         )
         return actions
+
+    def _keep(self, v: int, known: KnownVariant, moment: "_Moment") -> list[Action]:
+        """A keep, if the platform would soon let it go; and when to look at that again."""
+        now, ends_at = moment.now, self._ends_at(known, moment.now)
+        kept: list[Action] = []
+        if ends_at <= now + LEAD_S:
+            until = min(self._goes(moment)[v], now + self._settings.keep_ahead_s)
+            if until > ends_at:
+                reason = self._why(moment.age_s, moment.wanted & ~(1 << v), moment.wanted, v, moment.answered)
+                variant = known.variant
+                kept = [Keep(variant=variant.name, revision=variant.revision, until_at=until, reason=reason)]
+                known.kept_until = ends_at = until
+        self.look_at = min(self.look_at, max(ends_at - LEAD_S, now + 0.5))
+        return kept
 
     def _ends_at(self, known: KnownVariant, now: float) -> float:
         """When the platform lets it go if nothing happens."""
@@ -215,14 +217,14 @@ class _TaskPlan:
             return max(now + known.knowledge.start_s + known.hold_s, known.kept_until)
         return max(known.used_at + known.hold_s, known.kept_until)
 
-    def _goes(self, age_s: float, wanted: int, answered: int | None, now: float) -> list[float]:
+    def _goes(self, moment: "_Moment") -> list[float]:
         """By variant, when it is wanted no longer if no request comes."""
-        model = self._model
+        model, wanted = self._model, moment.wanted
         assert model is not None
         ages = model.idle.ages
         goes = [inf] * len(self._modelled)
-        for i in range(model.idle.step(age_s) + 1, len(ages)):
-            new = model.wanted(ages[i], wanted, answered, 0)
+        for i in range(model.idle.step(moment.age_s) + 1, len(ages)):
+            new = model.wanted(ages[i], wanted, moment.answered, 0)
             for v in range(len(goes)):
                 if wanted & ~new & 1 << v:
                     goes[v] = self._last_at + ages[i]
@@ -253,7 +255,7 @@ class _TaskPlan:
         self._solved_seen, self._solved_at, self._solved_age_s = self._seen, now, max(age_s, 20.0)
         kinds = self._recent.kinds(usable)
         if len(usable) > MOST_MODELLED:
-            usable, kinds = _pick(usable, kinds, now)
+            usable, kinds = _pick(usable, kinds)
         options = [_option(known, now) for known in usable]
         old = self._model
         values = old.values if old is not None and self._modelled == usable else None
@@ -321,20 +323,21 @@ def _option(known: KnownVariant, now: float) -> Option:
     )  # fmt: skip
 
 
-def _pick(usable: list[KnownVariant], kinds: list[Kind], now: float) -> tuple[list[KnownVariant], list[Kind]]:
-    """The few variants that add most to each other, and the kinds with only their worths; those awake come first."""
+def _pick(usable: list[KnownVariant], kinds: list[Kind]) -> tuple[list[KnownVariant], list[Kind]]:
+    """The few variants that add most to each other for what a minute of them costs, and the kinds with their worths."""
     best = [0.0] * len(kinds)
-    left = set(range(len(usable)))
+    left = list(range(len(usable)))
     picked: list[int] = []
     while left and len(picked) < MOST_MODELLED:
-
-        def adds(v: int) -> float:
-            return sum(k.share * max(k.awake[v][0] - b, 0.0) for k, b in zip(kinds, best, strict=True))
-
-        found = max(sorted(left), key=lambda v: adds(v) - usable[v].knowledge.price_per_s * 60.0)
-        left.discard(found)
+        adds = {
+            v: sum(kind.share * max(kind.awake[v][0] - b, 0.0) for kind, b in zip(kinds, best, strict=True))
+            - usable[v].knowledge.price_per_s * A_WHILE_S
+            for v in left
+        }
+        found = max(left, key=adds.__getitem__)
+        left.remove(found)
         picked.append(found)
-        best = [max(b, k.awake[found][0]) for k, b in zip(kinds, best, strict=True)]
+        best = [max(b, kind.awake[found][0]) for kind, b in zip(kinds, best, strict=True)]
     picked.sort()
     return [usable[v] for v in picked], [
         Kind(k.share, tuple(k.awake[v] for v in picked), tuple(k.asleep[v] for v in picked), k.crowd) for k in kinds
