@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from warmfront.domain import Profile, Reason, Spread, Weights
+from warmfront.domain import OnMiss, Profile, Reason, Spread, Weights
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import SelectorSettings
 
@@ -106,15 +106,22 @@ def test_a_small_chance_is_taken(lab):
     assert 0.05 < decision.chosen.probability < 0.5
 
 
-def test_a_feasible_candidate_beats_a_better_gamble(lab):
-    """0.3 accurate and sure beats 0.99 accurate with 4 chances in 10, though its a * P is smaller."""
+def test_a_better_gamble_beats_a_poor_certainty(lab):
+    """0.99 accurate with 4 chances in 10 is worth more than 0.3 accurate and sure."""
     selector = lab.selector(
         lab.seen("sure", lab.profile(0.3, 0.01), ready=1), lab.seen("gamble", lab.profile(0.99, 0.11), ready=1)
     )
-    decision = selector.decide(lab.request(budget=0.1), 0.0)
-    scores = {c.variant.name: c.score for c in decision.alternatives}
-    assert scores["gamble"] > scores["sure"]
-    assert (decision.reason, decision.chosen.variant.name) == (Reason.CHOSEN, "sure")
+    assert choice(lab, selector, budget=0.1) == "gamble"
+
+
+def test_no_gamble_where_it_would_be_a_refusal(lab):
+    """Who asks to be refused rather than be late gets the certain answer, and a refusal only when there is none."""
+    sure = lab.seen("sure", lab.profile(0.3, 0.01), ready=1)
+    selector = lab.selector(sure, lab.seen("gamble", lab.profile(0.99, 0.11), ready=1))
+    assert choice(lab, selector, budget=0.1, on_miss=OnMiss.REJECT) == "sure"
+    selector.update(lab.changed(sure, gone=True), 0.0)
+    decision = selector.decide(lab.request(budget=0.1, on_miss=OnMiss.REJECT), 0.0)
+    assert (decision.reason, decision.chosen) == (Reason.UNMET, None)
 
 
 def test_ties_fall_by_the_written_rule(lab):

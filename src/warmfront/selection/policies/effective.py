@@ -4,23 +4,23 @@ from collections.abc import Sequence
 
 from warmfront.domain import Candidate, Request
 from warmfront.selection.forecast import Forecast
-from warmfront.selection.policies.base import Forecasts, Policy, Score, best, rank
+from warmfront.selection.policies.base import Forecasts, Policy, Score, rank
 from warmfront.selection.settings import SelectorSettings
 
 
 class Effective(Policy):
-    """Chooses the largest a * P: expected accuracy times the probability of being in time, less the price of a start.
+    """Chooses the largest a * P: expected accuracy times the probability of being in time, less what it costs.
 
-    Score: a * P - cost; with weights (w_latency * P + w_accuracy * a * P) / (w_latency + w_accuracy) - cost; without a
-    deadline also less the waiting price for each second predicted (in proportion to the weight of latency, if given).
-    cost is the price of the start that the request would cause. The pick knows three cases:
+    Score: a * P - charge; with weights (w_latency * P + w_accuracy * a * P) / (w_latency + w_accuracy) - charge;
+    without a deadline also less the waiting price for each second predicted (in proportion to the weight of latency, if
+    given). The charge is what an answer by this variant costs beyond the request: a start, a longer hold, what the next
+    requests lose or gain by it (warmset/planner.py); the selector takes it from every score.
 
-    1. Some candidate can make it (P at least `can_probability`): the best score among those that can.
-    2. None can, but some has a chance (P at least `doomed_probability`): the best score of all.
-    3. Doomed, nobody has a chance: the request is late whatever is done, so it goes where its start helps the next one
-       like it: the largest a * P' - cost - waiting price * predicted seconds, with P' the probability once warm. All
-       sleeping, that is the variant whose being awake is worth most for what it costs and how long it takes; with
-       one already starting, that one, for its start costs nothing more; if even warm nobody can, the fastest to answer.
+    The best score is picked. Only when nobody has a chance (P below `doomed_probability`) the request is late whatever
+    is done, so it goes where its start helps the next one like it: the largest a * P' - start cost - waiting price *
+    predicted seconds, with P' the probability once warm. All sleeping, that is the variant whose being awake is worth
+    most for what it costs and how long it takes; with one already starting, that one, for its start costs nothing more;
+    if even warm nobody can, the fastest to answer.
     """
 
     name = "effective"
@@ -51,12 +51,9 @@ class Effective(Policy):
     def pick(
         self, pool: Sequence[Candidate], forecasts: Forecasts, log_budget: float, settings: SelectorSettings, /
     ) -> Candidate:
-        """The best by the three cases of the class."""
-        found = best(pool, settings.can_probability)
-        if found is None and any(c.probability >= settings.doomed_probability for c in pool):
-            found = best(pool)
-        if found is not None:
-            return found
+        """The best score, or what helps the next request most."""
+        if any(c.probability >= settings.doomed_probability for c in pool):
+            return super().pick(pool, forecasts, log_budget, settings)
 
         def loss(candidate: Candidate) -> tuple[float, tuple[object, ...]]:
             forecast = forecasts(candidate)
