@@ -1,0 +1,89 @@
+"""`simulate` and `compare` as they are typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner, Result
+
+from warmfront.cli.app import cli
+from warmfront.errors import SetupError
+
+SHORT = ["--set", "duration_s=600"]
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In an empty folder, in a terminal of 80 columns."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def warmfront(*args: str) -> Result:
+    return CliRunner().invoke(cli, list(args))
+
+
+def test_compare_prints_a_table_and_writes_summary_and_report(tmp_path):
+    """Best first, no line over 80 columns, one line per quarter of the runs; then all figures as JSON, and a page."""
+    policies = "fastest,effective@no-keep@keep:cheapest,offline-optimum"
+    done = warmfront(
+        "compare", "langid-poisson-0.1", "--policies", policies, "--seeds", "100-101", "--out", "o", *SHORT
+    )
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[:2] == ["Four language identifiers, 0.1 requests per second.", "variants: langid_variants.csv"]
+    assert sum(line.endswith("of 6 runs") for line in lines) == 4
+    first = [line.split()[0] for line in lines if line.startswith(("fastest", "effective@", "offline-"))]
+    assert first == ["offline-optimum", "effective@no-keep@", "fastest"]
+    told = json.loads((tmp_path / "o" / "summary.json").read_text())
+    assert told["overrides"] == ["duration_s=600"]
+    assert list(told["policies"]) == ["offline-optimum", "effective@no-keep@keep:cheapest", "fastest"]
+    assert (tmp_path / "o" / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_simulate_writes_all_rows(tmp_path):
+    """As many request rows as it says, then replica rows; a second run replaces the first."""
+    for _ in range(2):
+        done = warmfront(
+            "simulate", "langid-poisson-0.1", "--policy", "fastest", "--seed", "7", "--out", "r.jsonl", *SHORT
+        )
+        assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    requests = [row for row in rows if row["kind"] == "request"]
+    replicas = [row for row in rows if row["kind"] == "replica"]
+    assert len(requests) + len(replicas) == len(rows)
+    assert f"{len(requests)} request rows and {len(replicas)} replica rows in r.jsonl" in done.output
+    assert {(row["seed"], row["policy"]) for row in requests} == {(7, "fastest")}
+    assert f"{sum(row['on_time'] for row in requests) / len(requests):.1%}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--seeds", "9-3"], "'9-3' are no seeds"),
+        (["--seeds", "few"], "'few' are no seeds"),
+        (["--workers", "0"], "'--workers'"),
+        (["--data", "absent"], "'absent' does not exist"),
+    ],
+)
+def test_wrong_options_are_refused(args, said):
+    """With what was found and how to write it."""
+    done = warmfront("compare", "langid-on-off", "--out", "o", *args)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_a_wrong_scenario_or_policy_is_a_set_up_error():
+    """Raised for the one line that the entry point prints."""
+    for args in (["nowhere"], ["langid-on-off", "--policies", "best"], ["langid-on-off", "--set", "duration_s=-1"]):
+        done = warmfront("compare", *args, "--out", "o")
+        assert isinstance(done.exception, SetupError)
+        assert "found" in str(done.exception) or "no scenario" in str(done.exception)
+
+
+def test_the_shell_completes_scenarios():
+    """By name."""
+    completed = ShellComplete(cli, {}, "warmfront", "_WARMFRONT_COMPLETE").get_completions(["compare"], "drift-")
+    assert [item.value for item in completed] == ["drift-gone", "drift-new", "drift-slows", "drift-worse"]
