@@ -31,7 +31,8 @@ class Several:
         self._exchange_s = exchange_s
         self._rng = rng
         self._due_at = 0.0
-        self._owners: dict[str, Selector] = {}
+        self._owners: dict[str, Selector] = {}  # by decision
+        self._askers: dict[str, Selector] = {}  # by request
 
     def update(self, observation: Observation, now: float) -> None:
         """All of them watch."""
@@ -40,9 +41,12 @@ class Several:
             selector.update(observation, now)
 
     def decide(self, request: Request, now: float) -> Decision:
-        """One of them chooses."""
+        """One of them chooses; for a second try it is the one that chose first."""
         self._exchange(now)
-        (selector,) = self._rng.choices(self._selectors, self._shares)
+        selector = self._askers.get(request.id) if request.excluded else None
+        if selector is None:
+            (selector,) = self._rng.choices(self._selectors, self._shares)
+            self._askers[request.id] = selector
         decision = selector.decide(request, now)
         self._owners[decision.id] = selector
         return decision

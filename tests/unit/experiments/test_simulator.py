@@ -168,7 +168,7 @@ def test_a_failed_request_is_tried_once_more_elsewhere():
 
 
 def test_changes_come_at_their_time():
-    """One slows down, one disappears with a request inside, which goes to the one that has appeared."""
+    """One slows down, another one appears, the first disappears with a request inside, which it ends."""
     a, b = truth("a", 0.9, **EXACT), truth("b", 0.8, **EXACT)
     changes = (
         Change(at_s=50.0, name="a", truth=truth("a", 0.9, execution=1.0, **EXACT)),
@@ -177,7 +177,7 @@ def test_changes_come_at_their_time():
     )
     run = play(world(a, changes=changes), requests([0.0, 60.0, 100.0, 110.0]), NO_PLAN)
     rows = {row.request_id: row for row in run.requests}
-    assert [rows[f"q{i}"].variant for i in range(4)] == ["a", "a", "b", "b"]
+    assert [rows[f"q{i}"].variant for i in range(4)] == ["a", "a", "a", "b"]
     assert rows["q1"].latency_s == pytest.approx(1.0)
     assert {row.status for row in run.requests} == {"ok"}
 

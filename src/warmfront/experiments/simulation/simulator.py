@@ -1,7 +1,8 @@
 """Plays requests to a selector in front of simulated stations: a virtual clock and the gateway's part.
 
-The selector is driven by its five calls alone. As the gateway does, a request that fails is tried once more with the
-variant excluded, and the plan is asked for on every whole second (those in which it can have nothing new are left out).
+The selector is driven by its five calls alone. As in the gateway (gateway/forwarding.py), a request that fails in time
+is tried once more with the variant excluded, and an answer that comes late is an answer. The plan is asked for on every
+whole second; those in which it can have nothing new are left out.
 
     run = simulate(world, cases, lambda: Selector(policy=POLICIES["effective"](rng=random.Random(1))), seed=1)
     sum(row.on_time and row.correct for row in run.requests) / len(run.requests)
@@ -15,7 +16,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from warmfront.domain import Candidate, Decision, Feedback, Keep, Observation, Outcome, Request, Start, Status
+from warmfront.domain import Decision, Feedback, Keep, Observation, Outcome, Reason, Request, Start, Status
+from warmfront.errors import NotFound
 from warmfront.experiments.several import Several
 from warmfront.experiments.simulation.station import Job, Station
 from warmfront.experiments.simulation.world import Case, Change, Truth, World
@@ -35,15 +37,15 @@ class Run:
 
 
 class _Passage:
-    """One case on its way: its decision, and how often it was tried."""
+    """One try of a case, on its way to a station; None: the chosen variant is there no more."""
 
-    __slots__ = ("case", "chosen", "decision", "index", "sent_at")
+    __slots__ = ("case", "decision", "index", "sent_at", "station")
 
-    def __init__(self, case: Case, index: int, decision: Decision, chosen: Candidate, sent_at: float) -> None:
+    def __init__(self, case: Case, index: int, decision: Decision, station: Station | None, sent_at: float) -> None:
         self.case = case
         self.index = index
         self.decision = decision
-        self.chosen = chosen
+        self.station = station
         self.sent_at = sent_at
 
 
@@ -84,9 +86,9 @@ class Simulator:
         self._open = 0
         self._index = {truth.variant.name: i for i, truth in enumerate(world.truths)}
         self._stations: dict[str, Station] = {}
-        self._chance = random.Random(f"{seed}/failures")
-        told = random.Random(f"{seed}/feedback")
+        told, fate = random.Random(f"{seed}/feedback"), random.Random(f"{seed}/failures")
         self._told = [told.random() < world.feedback_share for _ in cases] if world.feedback_share else []
+        self._fates = [(fate.random(), fate.random()) for _ in cases]  # of the first try and the second
         self.result = Run()
 
     def at(self, when: float, act: Callable[[float, Any], None], what: Any) -> None:
@@ -144,10 +146,15 @@ class Simulator:
             changed=self._changed,
             now=now,
         )
-        self._show(now, station.observation)
+        if now:
+            self._see(now, station.observation)
+        else:
+            self._show(now, station.observation)
 
     def _changed(self, station: Station, now: float) -> None:
-        observation = station.observation
+        self._see(now, station.observation)
+
+    def _see(self, now: float, observation: Observation) -> None:
         if self._world.observed_after_s:
             self.at(now + self._world.observed_after_s, self._show, observation)
         else:
@@ -162,10 +169,11 @@ class Simulator:
         if change.truth is None:
             if station is not None:
                 del self._stations[change.name]
-                gone = Observation(variant=station.truth.variant, gone=True)
-                for job in station.end(now):
-                    self._failed(now, job.what)
-                self._show(now, gone)
+                left = station.end(now)
+                self._see(now, Observation(variant=station.truth.variant, gone=True))
+                for job in left:
+                    if job.what is not None:
+                        self._failed(now, job.what)
         elif station is None:
             self._index.setdefault(change.name, len(self._index))
             self._open_station(change.truth, now)
@@ -218,30 +226,36 @@ class Simulator:
 
     def _send(self, now: float, case: Case, index: int, decision: Decision) -> None:
         chosen = decision.chosen
-        station = None if chosen is None else self._stations.get(chosen.variant.name)
-        if chosen is None or station is None:
-            self._close(case, decision, Status.REJECTED)
+        if chosen is None:
+            self._close(case, decision, Status.REJECTED if decision.reason is Reason.UNMET else Status.FAILED)
             return
         self._selector.started(decision, now)
-        passage = _Passage(case, index, decision, chosen, now)
-        station.enter(Job(self._executed, case.luck, case.request.size_bytes, passage), now, "request")
         self._look(now)
+        station = self._stations.get(chosen.variant.name)
+        passage = _Passage(case, index, decision, station, now)
+        job = Job(self._executed, case.luck, case.request.size_bytes, passage)
+        if station is None or not station.enter(job, now, "request"):
+            self._failed(now, passage)
 
     def _executed(self, now: float, job: Job) -> None:
         passage: _Passage = job.what
-        station = self._stations.get(passage.chosen.variant.name)
-        rate = 0.0 if station is None else station.truth.failure_rate
-        if station is None or (rate and self._chance.random() < rate):
+        case, station = passage.case, passage.station
+        assert station is not None
+        truth = station.truth
+        if truth.failure_rate and self._fates[passage.index][self._tried(passage)] < truth.failure_rate:
             self._failed(now, passage)
             return
-        case = passage.case
-        way_s = self._world.hop_s + station.truth.network_s.get(case.request.region, 0.0)
+        way_s = self._world.hop_s + truth.network_s.get(case.request.region, 0.0)
         correct = self._is_right(case, station)
         answered = (passage, now - job.began_at, job.began_at, correct)
         if way_s > LONG_WAY_S:
             self.at(now + way_s, self._answered, answered)
         else:
             self._answered(now, answered, way_s)
+
+    def _tried(self, passage: _Passage) -> bool:
+        """Whether this is the second try."""
+        return passage.decision.request.excluded != passage.case.request.excluded
 
     def _is_right(self, case: Case, station: Station) -> bool:
         if case.right is None:
@@ -258,7 +272,7 @@ class Simulator:
         outcome = Outcome(
             decision.id, status, latency_s, now + way_s - passage.sent_at, execution_s, decision.cold and waited_s > 0
         )
-        self._selector.observe(outcome, now)
+        self._observe(outcome, now)
         if self._told and self._told[passage.index]:
             feedback = Feedback(decision_id=decision.id, correct=float(correct))
             self.at(now + self._world.feedback_delay_s, self._judge, feedback)
@@ -267,18 +281,29 @@ class Simulator:
         self._look(now)
 
     def _judge(self, now: float, feedback: Feedback) -> None:
-        self._selector.observe(feedback, now)
+        self._observe(feedback, now)
+
+    def _observe(self, outcome: Outcome | Feedback, now: float) -> None:
+        """Tell; too many requests may have come since for the selector to remember this one."""
+        try:  # not suppress(): it is asked once per request
+            self._selector.observe(outcome, now)
+        except NotFound:
+            return
 
     def _failed(self, now: float, passage: _Passage) -> None:
-        """Tell, and try once more elsewhere."""
-        request, decision = passage.case.request, passage.decision
+        """Tell, and try once more elsewhere, if there is time and somebody."""
+        case, decision = passage.case, passage.decision
+        request, chosen = case.request, decision.chosen
+        assert chosen is not None
         latency_s = now - request.arrival_at
-        self._selector.observe(Outcome(decision.id, Status.FAILED, latency_s, now - passage.sent_at), now)
-        if not request.excluded and not decision.request.excluded:
-            again = request._replace(excluded=frozenset({passage.chosen.variant.name}))
-            self._send(now, passage.case, passage.index, self._decide(now, passage.case, again))
-        else:
-            self._close(passage.case, decision, Status.FAILED, latency_s)
+        self._observe(Outcome(decision.id, Status.FAILED, latency_s, now - passage.sent_at), now)
+        if not self._tried(passage) and (request.deadline_at is None or now < request.deadline_at):
+            elsewhere = request._replace(excluded=request.excluded | {chosen.variant.name})
+            again = self._decide(now, case, elsewhere)
+            if again.chosen is not None:
+                self._send(now, case, passage.index, again)
+                return
+        self._close(case, decision, Status.FAILED, latency_s)
 
     def _close(
         self, case: Case, decision: Decision, status: Status, latency_s: float = 0.0, *,

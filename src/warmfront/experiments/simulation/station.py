@@ -1,9 +1,10 @@
 """One revision on a simulated Knative: its replicas, the requests they serve or hold, and the autoscaler over them.
 
 As on the platform: a request that finds no free place is held, in order, until a replica has one (activator and
-queue-proxy together are one queue here); load is what is in the revision, held requests included; the first request
-at zero pokes the autoscaler. Load is reported every second, decisions are taken every other; those that could only
-repeat the last, because nothing happens, are left out. What must not live here: choosing.
+queue-proxy together are one queue here) or, when that queue is full, turned away; load is what is in the revision, held
+requests included; the first request at zero pokes the autoscaler. Load is reported every second, decisions are taken
+every other; those that could only repeat the last, because nothing happens, are left out. What must not live here:
+choosing.
 """
 
 import math
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from warmfront.autoscaling import TICK_S, Autoscaler, Scale, ScalingSpec
 from warmfront.domain import Observation, Spread
 from warmfront.experiments.simulation.world import Truth
+from warmfront.runtime.breaker import ACTIVATOR_QUEUE, QUEUE_PER_SLOT
 from warmfront.telemetry.records import ReplicaRow
 
 Z95 = 1.6448536269514722
@@ -31,7 +33,10 @@ class Clock(Protocol):
 
 
 class Job:
-    """One request under way in a station. `done` is called with the time and the job when its execution ends."""
+    """One request under way in a station. `done` is called with the time and the job when its execution ends.
+
+    `what` is its sender's; a job of nobody (None) is a wake, which asks for the readiness path and takes no time.
+    """
 
     __slots__ = ("began_at", "done", "entered_at", "luck", "size", "what")
 
@@ -70,7 +75,7 @@ class Station:
         self.in_flight = 0
         self.gone = False
         self._cause = "scale"  # of the starts that the next decision makes
-        self._kept_until = -math.inf
+        self._kept_until, self._kept_replicas = -math.inf, 0
         self._area = 0.0  # request-seconds of the current second, up to `_moved_at`
         self._moved_at = now
         self._second = math.floor(now) + 1.0  # when the next report is due
@@ -101,8 +106,10 @@ class Station:
 
     # requests
 
-    def enter(self, job: Job, now: float, cause: str) -> None:
-        """A request arrives; if it makes a replica start, `cause` is why."""
+    def enter(self, job: Job, now: float, cause: str) -> bool:
+        """A request arrives; if it makes a replica start, `cause` is why. False: it is turned away."""
+        if self._queue and len(self._queue) >= self._most_queued():
+            return False
         job.entered_at = now
         self._move(now, 1)
         self._began += 1
@@ -114,9 +121,15 @@ class Station:
                 self._decide(now)
         if self._tick_at == math.inf or self._tick_at > now + TICK_S:
             self._next_tick(now)
-        if not self._queue and self._begin(job, now):
-            return
-        self._queue.append(job)
+        if self._queue or not self._begin(job, now):
+            self._queue.append(job)
+        return True
+
+    def _most_queued(self) -> float:
+        """How many may be held: by the activator, or by the ready replicas' own queues when it is not in the path."""
+        if self._scale.proxied or not self._ready:
+            return ACTIVATOR_QUEUE
+        return QUEUE_PER_SLOT * self._limit * len(self._ready)
 
     def _begin(self, job: Job, now: float) -> bool:
         """Have the least busy replica execute it, if one has a free place."""
@@ -127,7 +140,9 @@ class Station:
         if free is None:
             return False
         job.began_at = now
-        took = self._execution_s(job.luck, job.size) + self.truth.slowdown_s * free.running
+        took = 0.0
+        if job.what is not None:
+            took = self._execution_s(job.luck, job.size) + self.truth.slowdown_s * free.running
         free.running += 1
         self._clock.at(now + took, self._ended, (free, job))
         return True
@@ -186,8 +201,10 @@ class Station:
     # replicas
 
     def keep(self, now: float, until_at: float, replicas: int) -> None:
-        """Hold at least so many replicas until then (never above max-scale)."""
-        self._kept_until = until_at
+        """Hold at least so many replicas until then (never above max-scale); a longer keep that is on stays."""
+        if self._kept_until > max(now, until_at) and replicas <= self._kept_replicas:
+            return
+        self._kept_until, self._kept_replicas = until_at, replicas
         least = max(self._base.min_scale, min(replicas, self._base.max_scale or replicas))
         self._autoscaler.reconfigure(replace(self._base, min_scale=least), now)
         self._clock.at(until_at, self._expired, until_at)
@@ -206,13 +223,12 @@ class Station:
             self.release(now)
 
     def end(self, now: float) -> list[Job]:
-        """The variant is gone: every replica stops. What was held or executed comes back, unanswered."""
+        """The variant is gone: every replica stops, after what it executes. What was held comes back, unanswered."""
         self.gone = True
         for replica in (*self._ready, *self._starting):
-            self._row(replica, now)
+            self._stop(replica, now)
         left = list(self._queue)
         self._queue.clear()
-        self._ready, self._starting = [], []
         return left
 
     def _start(self, now: float) -> None:
@@ -227,7 +243,7 @@ class Station:
         return math.exp(platform[0] + platform[1] * luck[0]) + math.exp(load[0] + load[1] * luck[1])
 
     def _up(self, now: float, replica: _Replica) -> None:
-        if replica not in self._starting:
+        if replica not in self._starting:  # it was stopped meanwhile
             return
         self._starting.remove(replica)
         replica.ready_at = now

@@ -33,7 +33,11 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Drift: from `at_s` on the variant `name` is like this. A name not seen before appears; None disappears."""
+    """Drift: from `at_s` on the variant `name` is like this. A name not seen before appears; None disappears.
+
+    Replicas that run go on under the new facts, and scaling goes on by the annotations it began with. Of a variant that
+    disappears replicas end what they execute; what was held for them goes elsewhere.
+    """
 
     at_s: float
     name: str
@@ -70,9 +74,9 @@ class World:
 class Case(NamedTuple):
     """One request, the same under every policy (common random numbers).
 
-    `luck` is the standard normal of its execution time. `right` says per variant, in the order of `World.truths`,
-    whether its answer is correct; without it an answer is correct when `hardness`, uniform in [0, 1), is below the
-    variant's accuracy (so whatever a weak variant gets right a better one does too).
+    `luck` is the standard normal of its execution time. `right` says per variant, in the order of `World.truths` and
+    then of appearance, whether its answer is correct; without it an answer is correct when `hardness`, uniform in
+    [0, 1), is below the variant's accuracy (so whatever a weak variant gets right a better one does too).
     """
 
     request: Request
