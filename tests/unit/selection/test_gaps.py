@@ -79,6 +79,16 @@ def test_a_silence_longer_than_the_usual_ones_is_a_surprise():
     assert Gaps().surprising(1.0)
 
 
+def test_beyond_the_longest_gap_the_rate_falls_with_the_silence():
+    """Gaps up to 133 s, 0.03 requests a second: after 1,000 s of silence half a request in 867 s and 17 s is left."""
+    gaps = [10.0, 15.0, 20.0, 30.0, 133.0]
+    idle = learned(gaps).idle(1000.0)
+    common = 5.5 / (208 + 133 - 10 + 0.5 / (5.5 / (208 + 133 + 60)))
+    assert idle.rates[-1] == pytest.approx(0.5 / (867 + 0.5 / common))
+    assert idle.coming_within(1000.0, 60.0) < 0.04
+    assert learned(gaps).idle(100.0).rates[-1] > 20 * idle.rates[-1]
+
+
 def test_what_is_long_ago_fades():
     """Only the latest hundred long gaps count; of short ones, beyond a number, half are forgotten."""
     gaps = learned([1000.0] * MEMORY + [10.0] * MEMORY)

@@ -6,6 +6,7 @@ long as the one before, and where many gaps agree there is a narrow one for them
 step and Poisson's spread over many. What each step's own gaps say is shrunk towards the common rate by as much as the
 steps differ no more than chance would have it (empirical Bayes by moments, Marshall, "Mapping disease and mortality
 rates", Applied Statistics 1991): exponential gaps come out as exponential, timers and bursts as what they are.
+Beyond the longest gap nothing is known but how long it is quiet already: the rate falls as half a request in that time.
 """
 
 from bisect import bisect_left, bisect_right
@@ -128,19 +129,24 @@ class Gaps:
         """
         gaps = sorted(self.long)
         ages = _steps(gaps, age_s, before_s, at_s)
-        long_s = sum(gaps) + max(age_s, 0.0)
+        longest_s = gaps[-1] if gaps else SHORT_S
+        known_s = min(max(age_s, 0.0), longest_s)  # of the silence now; what is beyond was never seen before
+        long_s = sum(gaps) + known_s
         often = (self.count + 0.5) / (self.short_s + long_s + FIRST_S)
         seldom = (len(gaps) + 0.5) / (long_s - SHORT_S * len(gaps) + 0.5 / often)
+        beyond = 0.5 / (max(age_s - longest_s, 0.0) + 0.5 / seldom)
         ended, first_s = self.short + often * SHORT_S, self.short_s + SHORT_S * (len(gaps) + 0.5)
         share = ended / (ended + len(gaps) + 1)
-        rates = [-log1p(-share) / SHORT_S, *_shrunk(gaps, age_s, ages, seldom), seldom]
+        inside = _shrunk(gaps, known_s, [age for age in ages[1:] if age < longest_s] + [longest_s], seldom)
+        rates = [-log1p(-share) / SHORT_S, *inside]
+        rates += [beyond] * (len(ages) - len(rates))
         coming, lasting_s = [share], [first_s / (self.count + 0.5)]
         for rate, start, end in zip(rates[1:], ages[1:], ages[2:], strict=False):
             share = -expm1(-rate * (end - start))
             coming.append(share)
             lasting_s.append(share / rate)
         coming.append(1.0)
-        lasting_s.append(1 / seldom)
+        lasting_s.append(1 / beyond)
         return Idle(ages, rates, coming, lasting_s, max(self.short_s / self.short, LEAST_S) if self.short else SHORT_S)
 
 
@@ -173,23 +179,21 @@ def _agreed(gaps: Sequence[float]) -> list[tuple[float, float]]:
     return found
 
 
-def _shrunk(gaps: Sequence[float], age_s: float, ages: Sequence[float], common: float) -> list[float]:
-    """The rate in every step but the first and the last."""
+def _shrunk(gaps: Sequence[float], current_s: float, ages: Sequence[float], common: float) -> list[float]:
+    """The rate in every step between two `ages`, given that the silence now has lasted for `current_s`."""
     events, passed_s = [], []
     sums = list(accumulate(gaps, initial=0.0))
-    for start, end in pairwise(ages[1:]):
-        first, beyond = bisect_left(gaps, start), bisect_left(gaps, end)
+    for start, end in pairwise(ages):
+        first, beyond = bisect_left(gaps, start), bisect_right(gaps, end) if end == ages[-1] else bisect_left(gaps, end)
         inside_s = sums[beyond] - sums[first] - start * (beyond - first)
-        current_s = min(max(age_s - start, 0.0), end - start)
         events.append(beyond - first)
-        passed_s.append(inside_s + (end - start) * (len(gaps) - beyond) + current_s)
-    whole_s = sum(passed_s)
-    if not whole_s:
-        return [common] * len(events)
-    apart = sum((n - common * s) ** 2 / s for n, s in zip(events, passed_s, strict=True) if s) / whole_s
-    own = max(apart - common * len(events) / whole_s, 0.0)  # variance between steps beyond that of chance
+        passed_s.append(inside_s + (end - start) * (len(gaps) - beyond) + min(max(current_s - start, 0.0), end - start))
+    if not events:
+        return []
+    apart = sum((n - common * s) ** 2 / s for n, s in zip(events, passed_s, strict=True)) / sum(passed_s)
+    own = max(apart - common * len(events) / sum(passed_s), 0.0)  # variance between steps beyond that of chance
     rates = []
     for n, s in zip(events, passed_s, strict=True):
-        trust = own / (own + common / s) if s else 0.0
-        rates.append(max(common + trust * (n / s - common), common * 1e-3) if s else common)
+        trust = own / (own + common / s)
+        rates.append(max(common + trust * (n / s - common), common * 1e-3))
     return rates
