@@ -1,0 +1,1 @@
+"""Scenarios on a real Knative, embedded or a cluster's, where dummy_model_fn plays the variants."""
