@@ -1,4 +1,4 @@
-"""Four selectors against one on the same arrivals: what it costs to see a part only, what telling each other saves."""
+"""Several selectors against one on the same arrivals: what it costs to see a part only, what telling each other saves."""
 
 import random
 from functools import cache
@@ -41,11 +41,12 @@ def bursts(rng) -> list:
 
 WORLDS = {"demo": (LANGID, demo), "sparse": (LANGID, sparse), "bursts": (IMAGES, bursts)}
 ALONE = "alone"
+EIGHT = (1,) * 8
 
 
 @cache
 def right_and_in_time(world, exchange_s, deal=(1, 1, 1, 1)) -> float:
-    """Share of answers right and in time, mean over seeds: four selectors, or one (`ALONE`)."""
+    """Share of answers right and in time, mean over seeds: as many selectors as `deal` has shares, or one (`ALONE`)."""
     variants, workload = WORLDS[world]
     shares = []
     for seed in SEEDS:
@@ -66,6 +67,17 @@ def right_and_in_time(world, exchange_s, deal=(1, 1, 1, 1)) -> float:
 def test_four_that_tell_each_other_are_as_good_as_one(world, exchange_s):
     """Knowing of each other what is up to a quarter or a whole second old costs at most 0.02 of all answers."""
     assert right_and_in_time(world, exchange_s) >= right_and_in_time(world, ALONE) - 0.02
+
+
+@pytest.mark.parametrize("world", ["demo", "sparse"])
+def test_eight_that_tell_each_other_every_second_are_as_good_as_one(world):
+    """Each sees an eighth, and plans for all: at most 0.02 of all answers is lost."""
+    assert right_and_in_time(world, 1.0, EIGHT) >= right_and_in_time(world, ALONE) - 0.02
+
+
+def test_in_bursts_shorter_than_their_exchanges_eight_gain_by_telling_all_the_same():
+    """A burst is over before they hear of each other in it. What they heard before helps them to share it out."""
+    assert right_and_in_time("bursts", 1.0, EIGHT) > right_and_in_time("bursts", None, EIGHT) + 0.03
 
 
 @pytest.mark.parametrize("deal", [(7, 1, 1, 1), (1, 0, 0, 0)])

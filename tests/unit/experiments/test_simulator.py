@@ -64,6 +64,17 @@ def test_a_burst_makes_as_many_replicas_as_the_load_asks_for():
     assert [row.latency_s for row in run.requests] == pytest.approx([5.0, 5.0, 6.5, 6.5, 6.5, 8.0, 8.0, 9.5, 9.5])
 
 
+def test_panic_holds_the_peak_for_a_stable_window():
+    """The same burst: 9 inside until 5.5 s, 7 until 7, 4 until 8.5, 2 until 10. The average of six seconds is 46 / 6 at
+    the decision of 8 s, asking for 11, more than twice the five that are ready; 33 / 6 at 10 s asks for 8, which is
+    less. So the latest panic is at 8 s, the peak is held until 68 s, and from 70 s on, with nothing in the window, half
+    may go each time: 5, 2, 1, none at 74 s; the last ends after its grace of 30 s.
+    """
+    five = truth(**EXACT, concurrency=1, scale="5", execution=3.0)
+    run = play(world(five), requests([0.5] * 9, budget=60.0), NO_PLAN, until_s=150)
+    assert Counter(replica.stopped_s for replica in run.replicas) == {70.0: 3, 72.0: 1, 104.0: 1}
+
+
 def test_what_was_held_while_nothing_was_ready_goes_in_order():
     """Held requests are answered first come, first served, as places come free."""
     one = truth(**EXACT, concurrency=1)
