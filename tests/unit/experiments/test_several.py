@@ -1,4 +1,4 @@
-"""Several selectors against one on the same arrivals: what it costs to see a part only, what telling each other saves."""
+"""Several selectors against one on the same arrivals: the cost of seeing a part, and what telling the others saves."""
 
 import random
 from functools import cache
