@@ -36,6 +36,7 @@ class KnownVariant:
         self.kept_until = NEVER  # by the plan
         self.charge = 0.0  # what sending it a request costs beyond that request
         self.hold_s = self._settings.hold_s  # how long an idle replica was seen to stay
+        self.lingers_s = 0.0  # and how long one that was kept no longer
         self.failures = 0  # in a row
         self.resting_until = NEVER
         self._see(observation)
@@ -73,8 +74,11 @@ class KnownVariant:
         """How long the last replica stayed idle, if nobody kept it."""
         if after.ready and not before.ready:
             self.used_at = max(self.used_at, now)
-        elif before.ready and not after.ready and not self.in_flight and self.kept_until < self.used_at:
-            self.hold_s = max(now - self.used_at, LEAST_HOLD_S)
+        elif before.ready and not after.ready and not self.in_flight:
+            if self.kept_until < self.used_at:
+                self.hold_s = max(now - self.used_at, LEAST_HOLD_S)
+            elif self.kept_until <= now:
+                self.lingers_s = now - max(self.kept_until, self.used_at)
 
     def kept_by_others(self, now: float) -> bool:
         """Whether it is awake though nobody used it or kept it for far longer than the platform's window."""

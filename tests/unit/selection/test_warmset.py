@@ -6,7 +6,9 @@ import pytest
 
 from warmfront.domain import Keep, Release, Start, Status, Warmth
 from warmfront.errors import NotFound
+from warmfront.selection.knowledge import Environment
 from warmfront.selection.selector import SelectorSettings
+from warmfront.selection.variants import KnownVariant
 
 BETTER = {"accuracy": 0.9, "execution": 0.02, "start": 10.0, "memory_mb": 1000.0}
 
@@ -83,9 +85,9 @@ def test_old_requests_are_forgotten(lab):
 
 
 def test_a_silence_lowers_the_rate(lab):
-    """Ten requests in five seconds pay for a start then; the same ten five minutes later no longer do."""
+    """Ten requests in five seconds pay for a start then; the same ten half an hour later no longer do."""
     selector, now = busy(lab)
-    assert selector.plan(now + 300) == []
+    assert selector.plan(now + 1800) == []
     selector, now = busy(lab)
     assert len(selector.plan(now)) == 1
 
@@ -269,6 +271,23 @@ def test_what_others_keep_awake_is_not_kept(lab):
     selector, last, _ = timer(lab, 300.0, requests=2, accuracy=0.8)
     told = asked(selector, last + 600, last + 700)
     assert not [action for _, action in told if isinstance(action, Keep)]
+
+
+def test_how_long_the_platform_holds_is_learned(lab):
+    """It stayed 92 s after its last request, and 30 s after a keep was over: what is known of windows and grace."""
+    known = KnownVariant(lab.seen("v", ready=1), Environment(SelectorSettings()))
+    known.sent(0.0)
+    known.lost()
+    known.update(lab.seen("v"), 92.0)
+    assert (known.hold_s, known.lingers_s) == (92.0, 0.0)
+    known.update(lab.seen("v", ready=1), 100.0)
+    known.kept_until = 400.0
+    known.update(lab.seen("v"), 430.0)
+    assert (known.hold_s, known.lingers_s) == (92.0, 30.0)
+    known.update(lab.seen("v", ready=1), 500.0)
+    known.kept_until = 900.0
+    known.update(lab.seen("v"), 600.0)
+    assert (known.hold_s, known.lingers_s) == (92.0, 30.0), "it ended while it was kept: that tells nothing"
 
 
 def test_the_set_is_shown_with_its_numbers(lab):

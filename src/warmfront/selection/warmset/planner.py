@@ -200,7 +200,7 @@ class _TaskPlan:
         now, ends_at = moment.now, self._ends_at(known, moment.now)
         kept: list[Action] = []
         if ends_at <= now + LEAD_S:
-            until = min(self._goes(moment)[v], now + self._settings.keep_ahead_s)
+            until = min(self._goes(moment)[v] - known.lingers_s, now + self._settings.keep_ahead_s)
             if until > ends_at:
                 reason = self._why(moment.age_s, moment.wanted & ~(1 << v), moment.wanted, v, moment.answered)
                 variant = known.variant
@@ -219,15 +219,16 @@ class _TaskPlan:
 
     def _goes(self, moment: "_Moment") -> list[float]:
         """By variant, when it is wanted no longer if no request comes."""
-        model, wanted = self._model, moment.wanted
+        model, wanted, answered = self._model, moment.wanted, moment.answered
         assert model is not None
-        ages = model.idle.ages
+        ages = [moment.age_s, *model.idle.ages[model.idle.step(moment.age_s) + 1 :]]
         goes = [inf] * len(self._modelled)
-        for i in range(model.idle.step(moment.age_s) + 1, len(ages)):
-            new = model.wanted(ages[i], wanted, moment.answered, 0)
+        for age_s in ages:
+            held = answered is not None and age_s < model.options[answered].hold_s
+            new = model.wanted(age_s, wanted, answered, 1 << answered if held else 0)
             for v in range(len(goes)):
                 if wanted & ~new & 1 << v:
-                    goes[v] = self._last_at + ages[i]
+                    goes[v] = self._last_at + age_s
             wanted = new & wanted
         return goes
 
