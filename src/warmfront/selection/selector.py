@@ -17,13 +17,16 @@ from warmfront.domain import (
     Candidate,
     Decision,
     Feedback,
+    Keep,
     Lesson,
     Observation,
     Outcome,
     PeerReport,
     Reason,
+    Release,
     Request,
     Verdict,
+    Warmth,
 )
 from warmfront.errors import Conflict, NotFound
 from warmfront.selection.estimators.calibration import BINS
@@ -31,6 +34,7 @@ from warmfront.selection.forecast import Forecast, log_budget
 from warmfront.selection.knowledge import Environment, lesson
 from warmfront.selection.learned import NOTHING, Learned, kept_share
 from warmfront.selection.policies.base import Policy, conclude
+from warmfront.selection.policies.comparing import Comparing, Moment
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
 from warmfront.selection.sharing import Sharing, arrivals
 from warmfront.selection.variants import NEVER, KnownVariant
@@ -60,6 +64,8 @@ class Selector:
         learned_at: float = 0.0,
     ) -> None:
         self._policy = policy
+        self._comparing = policy if isinstance(policy, Comparing) else None
+        self._acting = None if settings.dry_run else self._comparing
         self._settings = settings
         self._environment = Environment(settings)
         self._known: dict[str, KnownVariant] = {}
@@ -120,6 +126,8 @@ class Selector:
         if not pool:
             return self._decision(request, Reason.NO_VARIANT, None, candidates)
         forecasts = partial(self._forecast, size, now)
+        if self._comparing is not None:
+            pool, candidates = _compared(self._comparing, pool, candidates, self._moment(request, size, now))
         chosen = self._policy.pick(pool, forecasts, log_d, settings)
         reason = conclude(request, chosen, settings)
         if reason is Reason.UNMET:  # it may be met by another choice
@@ -172,6 +180,11 @@ class Selector:
             c for c in candidates if not self._known[c.variant.name].standing(size, now).barred(request)
         ]
 
+    def _moment(self, request: Request, size: int, now: float) -> Moment:
+        settings, deadline = self._settings, request.deadline_at
+        log_d = log_budget(settings.transport_timeout_s if deadline is None else deadline - now)
+        return Moment(request, log_d, now, partial(self._forecast, size, now), settings)
+
     def _forecast(self, size: int, now: float, candidate: Candidate) -> Forecast:
         return self._known[candidate.variant.name].standing(size, now).forecast
 
@@ -183,7 +196,7 @@ class Selector:
 
     def started(self, decision: Decision, now: float) -> None:
         """The decided request was sent. Counts it in flight until its outcome. Raises Conflict when sent twice."""
-        id_, request, _, reason, chosen, _ = decision
+        id_, request, _, reason, chosen, alternatives = decision
         if chosen is None:
             raise ValueError(f"decision {id_} is a refusal ({reason.value}); there is nothing to start")
         pending = self._pending
@@ -192,6 +205,9 @@ class Selector:
         name = chosen.variant.name
         self._policy.started(name)
         size = rounded(request.size_bytes)
+        if self._comparing is not None:
+            known_still = [one for one in alternatives if one.variant.name in self._known]
+            self._comparing.sent(chosen, known_still, self._moment(request, size, now))
         crowd = sum([known.in_flight + known.others for known in self._tasks.get(request.task, ())])
         self._planner.arrived(request, size, crowd, now)
         self._sharing.arrived((now, request))
@@ -219,6 +235,8 @@ class Selector:
             answered.popitem(last=False)
         known, size, expected = sent
         known.ended(outcome, now)
+        if self._comparing is not None:
+            self._comparing.ended(known.variant, size, outcome, now)
         if expected is not None:
             taught = lesson(known.variant, size, outcome, expected)
             if taught is not None:
@@ -237,17 +255,39 @@ class Selector:
         if sent is None:
             raise NotFound(_unknown(feedback.decision_id))
         known, size, _ = sent
+        if self._comparing is not None:
+            self._comparing.judged(known.variant, feedback.correct)
         verdict = Verdict(known.variant.name, known.variant.revision, size, feedback.correct)
         self._sharing.taught(verdict)
         self._learn(known, verdict, now)
 
     def plan(self, now: float) -> list[Action]:
         """What to do now so that the right variants are awake: see warmset/planner.py for what it promises."""
+        if self._acting is not None:
+            return self._carried_out(self._acting.plan(now, self._settings), now)
         return self._planner.plan(self._tasks, now)
 
     def next_plan_at(self) -> float:
         """Until when `plan` has nothing to say, unless another call comes in between: infinity when for ever."""
-        return self._planner.next_at()
+        return self._planner.next_at() if self._acting is None else self._acting.plan_at
+
+    def _carried_out(self, actions: Sequence[Action], now: float) -> list[Action]:
+        """What a policy of its own accord wants awake, as far as it may and can be."""
+        told: list[Action] = []
+        for action in actions:
+            known = self._known.get(action.variant)
+            if known is None or not known.usable(now):
+                continue
+            if isinstance(action, Release):
+                known.kept_until = now
+            elif isinstance(action, Keep) and not self._settings.may_keep:
+                continue
+            else:
+                if known.warmth(now) is Warmth.COLD:
+                    known.presume_start(now)
+                known.kept_until = action.until_at if isinstance(action, Keep) else known.kept_until
+            told.append(action)
+        return told
 
     def warm_set(self, task: str, now: float) -> WarmSet:
         """What is awake of the task and what the plan wants awake, with the reasons. Raises NotFound."""
@@ -296,6 +336,15 @@ class Selector:
     def _refresh_all(self) -> None:
         for known in self._known.values():
             known.knowledge.refresh()
+
+
+def _compared(
+    policy: Comparing, pool: Sequence[Candidate], everyone: Sequence[Candidate], moment: Moment
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Both, with the scores of the pool."""
+    scored = [c._replace(score=score) for c, score in zip(pool, policy.compare(pool, moment), strict=True)]
+    by_name = {c.variant.name: c for c in scored}
+    return scored, [by_name.get(c.variant.name, c) for c in everyone]
 
 
 def rounded(size: int) -> int:
