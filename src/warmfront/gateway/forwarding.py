@@ -41,14 +41,12 @@ class Passage:
 
     __slots__ = (
         "_body", "_call", "_done", "_execution_s", "_failed_status", "_failures", "_head_at", "_headers", "_length",
-        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_status", "_streaming", "_tries",
-        "_waiting", "chosen", "cold", "decide_s", "decision", "label", "latency_s", "request", "sent_at",
-        "target",
+        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming", "_tries",
+        "_waiting", "chosen", "cold", "decide_s", "decision", "label", "latency_s", "request", "target",
     )  # fmt: skip
 
     chosen: Candidate  # the candidate that was asked last, and where it is: set by the first attempt
     target: Target
-    sent_at: float
 
     def __init__(self, plane: Plane, request: Request, message: Message, reply: Reply) -> None:
         self._plane = plane
@@ -72,7 +70,7 @@ class Passage:
     @property
     def upstream_s(self) -> float:
         """Sent to the head of the variant's reply."""
-        return self._head_at - self.sent_at
+        return self._head_at - self._sent_at
 
     def begin(self) -> None:
         """Decide and send. Raises WarmfrontError when nothing can be sent; then nothing else will happen."""
@@ -139,7 +137,7 @@ class Passage:
             self._waiting = True
         self.chosen = chosen
         self.target = target
-        self.sent_at = self._head_at = sent_at
+        self._sent_at = self._head_at = sent_at
         self._failed_status = 0
         self._execution_s = None
         self._streaming = False
@@ -360,7 +358,7 @@ class Passage:
         """Tell the selector how the last try ended."""
         plane, decision = self._plane, self.decision
         assert decision is not None
-        upstream_s = now - self.sent_at
+        upstream_s = now - self._sent_at
         self.latency_s = now - self.request.arrival_at
         outcome = Outcome(
             decision_id=decision.id, status=status, latency_s=self.latency_s, upstream_s=upstream_s,
@@ -391,7 +389,7 @@ class Passage:
         if plane.records is not None:
             row = request_row(
                 decision, status=status, cold=self.cold, latency_s=self.latency_s, execution_s=self._execution_s,
-                upstream_s=0.0 if chosen is None else plane.clock() - self.sent_at,
+                upstream_s=0.0 if chosen is None else plane.clock() - self._sent_at,
                 run_id=plane.settings.run_id, seed=plane.settings.seed, run_started_at=plane.started_at,
             )  # fmt: skip
             plane.records.write(row)

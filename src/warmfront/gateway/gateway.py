@@ -150,7 +150,7 @@ class Gateway:
         plane, now = self.plane, self.plane.clock()
         for name, target in plane.targets.items():
             if target.waiting and not plane.selector.catalogue[name].ready:
-                target.lose_patience(now)
+                self._let_go(target, now)
         for action in plane.selector.plan(now):
             if isinstance(action, Start):
                 self.waker.wake(action)
@@ -158,6 +158,15 @@ class Gateway:
                 self.keeping.act(action)
         if self.plane.records is not None:
             self.plane.records.flush()
+
+    def _let_go(self, target: Target, now: float) -> None:
+        """Let those who wait for a start ask another variant, once nobody would be sent to this one any more."""
+        variant = target.variant
+        anybody = Request(id=self.plane.next_id(), task=variant.task, size_bytes=1, arrival_at=now)
+        decision = self.plane.selector.decide(anybody, now)
+        verdict = next((c.verdict for c in decision.alternatives if c.variant.name == variant.name), "")
+        for request in list(target.waiting) if verdict else ():
+            request.forsake(verdict, overdue=True)
 
     def close(self) -> None:
         """Write what is pending."""

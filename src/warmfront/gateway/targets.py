@@ -5,21 +5,14 @@ What must not live here: what differs between requests.
 
 from typing import Protocol
 
-from warmfront.domain import Candidate, Variant
+from warmfront.domain import Variant
 from warmfront.gateway.dialects import Way, way
 from warmfront.gateway.measures import RouteMeasures
 from warmfront.wire.pool import Origin
 
-# A start that takes longer than so many times what 19 of 20 take, and than so many seconds, is not waited for: Knative
-# says nothing for ten minutes of an image that cannot be had, a crash loop, or a probe that always fails.
-_PATIENCE, _LEAST_PATIENCE_S = 2.0, 5.0
-
 
 class Waiting(Protocol):
-    """A request that waits for a replica of the target to start, since `sent_at`; `chosen` is what was predicted."""
-
-    chosen: Candidate
-    sent_at: float
+    """A request that waits for a replica of the target to start."""
 
     def forsake(self, why: str, *, overdue: bool = False) -> None:
         """The target cannot start, or is overdue."""
@@ -47,10 +40,3 @@ class Target:
         if found is None:
             found = self._ways[protocols] = way(protocols, self.variant)
         return found
-
-    def lose_patience(self, now: float) -> None:
-        """Those who have waited far longer than a start should take may ask another variant."""
-        for request in list(self.waiting):
-            waited_s = now - request.sent_at
-            if waited_s > max(_LEAST_PATIENCE_S, _PATIENCE * request.chosen.p95_s):
-                request.forsake(f"was not ready after {waited_s:.1f} s", overdue=True)

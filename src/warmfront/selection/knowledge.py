@@ -97,11 +97,13 @@ class Knowledge:
         self._residuals: dict[int, tuple[Moments, float]] = {}
         self._start = self._cold_start.estimate()
         self._step_s = self._start.p50 / AGE_STEPS
+        settings = self._environment.settings
+        self.overdue_s = max(settings.overdue_least_s, settings.overdue_factor * self._start.p95)
         self._to_and_fro = self._network.estimate(self._environment.network.value, PRIOR_MASS)
         self._network_moments = self._to_and_fro.moments
         self._warm_shape, self._waiting_shape = self._when_warm.shape, self._when_waiting.shape
-        self.memory_gb = (self._memory_mb or self._environment.settings.default_memory_mb) / 1000
-        self.price_per_s = self.memory_gb * self._environment.settings.price_per_gb_s
+        self.memory_gb = (self._memory_mb or settings.default_memory_mb) / 1000
+        self.price_per_s = self.memory_gb * settings.price_per_gb_s
         self.start_s = self._start.moments.mean
         self._refreshed()
 

@@ -149,7 +149,7 @@ class Selector:
                 standing = known.standing(size, now)
             (
                 open_, variant, warmth, ready, accuracy, predicted_s, p95_s, wait_s,
-                cdf, scale, offset, forecast, _, _, _,
+                cdf, scale, offset, forecast, _, _, _, _,
             ) = standing  # fmt: skip
             x = log_d * scale - offset  # from here Forecast.probability, in place
             if 0 < x < BINS:

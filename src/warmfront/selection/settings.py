@@ -38,6 +38,11 @@ class SelectorSettings:
     # what is inferred while nothing is observed
     presumed_start_timeout_s: float = 60.0
 
+    # a start that takes longer than so many times what 19 of 20 take, and than so many seconds, is overdue: perhaps it
+    # never ends, and the platform may not say so (Knative: for ten minutes)
+    overdue_factor: float = 2.0
+    overdue_least_s: float = 5.0
+
     # failures: the second one in a row makes a variant rest for `backoff_s`, each further one doubles it
     backoff_s: float = 1.0
     backoff_limit_s: float = 60.0

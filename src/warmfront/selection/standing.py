@@ -14,9 +14,9 @@ nothing else. Each of them ends it:
   only prolongs the presumption of a replica does not: they end when it would have, and come out the same again;
 - estimators: `Knowledge.refresh` drops them, and no forecast shows anything learned before it. When the share of the
   network or of the platform moves, the selector refreshes everybody;
-- time: they hold from `KnownVariant.since` to `until`, the next instant at which the age of a start takes a step or a
-  presumption is over. Times are rounded, so they end a little early rather than late. Whether a rest is over is asked
-  for every decision.
+- time: they hold from `KnownVariant.since` to `until`, the next instant at which the age of a start takes a step or
+  makes it overdue, or a presumption is over. Times are rounded, so they end a little early rather than late. Whether a
+  rest is over is asked for every decision.
 
 That this is all is a law of the tests: a selector that prepares everything anew for each decision decides alike.
 A variant has few standings, for sizes are rounded to eight per octave.
@@ -34,7 +34,8 @@ class Standing(NamedTuple):
     """A variant for one size, until something changes.
 
     `open_` tells that any request may be sent here that asks for no accuracy and excludes nobody. Otherwise ask
-    `verdict`: it is unavailable for the reason `fault`, or rests until `resting_until` after `failures` in a row. What
+    `verdict`: it is unavailable for the reason `fault`, rests until `resting_until` after `failures` in a row, or its
+    start has gone on since `overdue_since` (infinity: is not overdue) and nobody knows whether it will end. What
     lies between is taken from the observation and the `forecast`, side by side to be read at once.
     """
 
@@ -53,6 +54,7 @@ class Standing(NamedTuple):
     fault: str
     resting_until: float
     failures: int
+    overdue_since: float
 
     def barred(self, request: Request) -> str:
         """Why the request must not go here whatever the alternatives; empty if it may."""
@@ -68,6 +70,8 @@ class Standing(NamedTuple):
             return barred
         if now < self.resting_until:
             return f"resting {self.resting_until - now:.1f} s after {self.failures} failures in a row"
+        if now > self.overdue_since:
+            return f"overdue: has been starting for {now - self.overdue_since:.1f} s"
         floor = request.min_accuracy or 0.0
         if self.accuracy < floor:
             return f"accuracy {self.accuracy:.3f} is below the floor {floor:.3f}"

@@ -71,7 +71,7 @@ class KnownVariant:
         return any(moved)
 
     def _learn_hold(self, before: Observation, after: Observation, now: float) -> None:
-        """How long the last replica stayed idle, if nobody kept it."""
+        """How long the last replica stayed idle: after its last request, or after it was kept."""
         if after.ready and not before.ready:
             self.used_at = max(self.used_at, now)
         elif before.ready and not after.ready and not self.in_flight:
@@ -223,12 +223,13 @@ class KnownVariant:
         return found
 
     def _prepare(self, size: int, now: float) -> Standing:
-        observation, forecast = self.observation, self._forecast(size, now)
+        observation, forecast, overdue_since = self.observation, self._forecast(size, now), self._overdue_since(now)
+        open_ = overdue_since == inf and self.usable(now)
         numbers = (
-            self.usable(now), self.variant, forecast.warmth, self.ready(now), forecast.accuracy,
+            open_, self.variant, forecast.warmth, self.ready(now), forecast.accuracy,
             forecast.predicted_s, forecast.p95_s, forecast.wait_s, forecast.cdf, forecast.scale, forecast.offset,
             forecast, "" if observation.available else f"unavailable: {observation.reason}",
-            self.resting_until, self.failures,
+            self.resting_until, self.failures, overdue_since,
         )  # fmt: skip
         return tuple.__new__(Standing, numbers)  # half the time of a call, and a new size makes one per variant
 
@@ -243,7 +244,14 @@ class KnownVariant:
             return inf
         seen = self.observation.starting_at
         given_up = inf if seen else self._start_presumed_at + self._settings.presumed_start_timeout_s
-        return a_little_before(min(given_up, now + self.knowledge.same_age_s(age_s)))
+        left_s = self.knowledge.overdue_s - age_s
+        overdue_at = now + left_s if left_s > 0 else inf
+        return a_little_before(min(given_up, overdue_at, now + self.knowledge.same_age_s(age_s)))
+
+    def _overdue_since(self, now: float) -> float:
+        """When the start began that should have ended long ago; infinity if there is none."""
+        age_s = None if self.ready(now) else self._start_age(now)
+        return inf if age_s is None or age_s < self.knowledge.overdue_s else now - age_s
 
     def _heard_until(self) -> float:
         """When the first of the peers' counts is too old, if nothing more is heard."""

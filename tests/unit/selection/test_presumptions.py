@@ -2,7 +2,7 @@
 
 import pytest
 
-from warmfront.domain import Reason, Status, Warmth
+from warmfront.domain import Profile, Reason, Spread, Status, Warmth
 from warmfront.selection.selector import SelectorSettings
 
 
@@ -80,6 +80,40 @@ def test_a_failure_ends_the_presumption(lab):
     selector = lab.selector(lab.seen("v"))
     lab.reply(selector, lab.send(selector, lab.request()), 0.1, status=Status.FAILED)
     assert lab.numbers(selector, "v", now=0.2).warmth is Warmth.COLD
+
+
+def test_a_start_that_is_overdue_is_not_counted_on(lab):
+    """Of 20 starts 19 take 3 s, so after 6 s nobody is sent there, if there is anybody else; a replica ends that."""
+    start = {"overdue_factor": 2.0, "overdue_least_s": 5.0, "platform_start_s": Spread(p50=1e-6, p95=2e-6)}
+    profile = Profile(accuracy=0.9, cold_start_s=Spread(p50=2.0, p95=3.0))
+    stuck, other = (
+        lab.seen("stuck", profile, starting_at=(10.0,)),
+        lab.seen("other", lab.profile(accuracy=0.1), ready=1),
+    )
+    selector = lab.selector(stuck, other, settings=SelectorSettings(**start), now=10.0)
+    ask = lab.request(at=10.0, budget=60.0)
+    assert selector.decide(ask, 15.9).chosen.variant.name == "stuck"
+    late = selector.decide(ask, 18.0)
+    assert late.chosen.variant.name == "other"
+    assert [c.verdict for c in late.alternatives] == ["overdue: has been starting for 8.0 s", ""]
+    selector.update(lab.changed(stuck, starting_at=(), ready=1), 20.0)
+    assert selector.decide(ask, 20.0).chosen.variant.name == "stuck"
+
+
+def test_who_has_no_choice_counts_on_a_start_that_is_overdue(lab):
+    """The only variant is asked however long it takes."""
+    selector = lab.selector(lab.seen("only", starting_at=(0.0,)))
+    assert selector.decide(lab.request(at=100.0), 100.0).chosen.variant.name == "only"
+
+
+def test_a_start_that_is_only_presumed_can_be_overdue_too(lab):
+    """Where starts cannot be seen, one that was asked for is given up the same way, until it is presumed no longer."""
+    settings = SelectorSettings(presumed_start_timeout_s=30.0)
+    selector = lab.selector(lab.seen("v", lab.profile(start=1.0)), settings=settings)
+    lab.send(selector, lab.request())
+    assert lab.numbers(selector, "v", now=4.0).verdict == ""
+    assert lab.numbers(selector, "v", now=29.0).verdict == "overdue: has been starting for 29.0 s"
+    assert lab.numbers(selector, "v", now=31.0).verdict == ""
 
 
 def test_one_failure_is_forgiven_the_second_makes_rest(lab):

@@ -31,6 +31,11 @@ class Duration(NamedTuple):
         return exp(self.mu)
 
     @property
+    def p95(self) -> float:
+        """The 95th percentile, in seconds."""
+        return exp(self.mu + Z95 * self.sigma)
+
+    @property
     def moments(self) -> Moments:
         """Mean and variance; the mean is above the median, for the right tail is the longer one."""
         sigma2 = self.sigma * self.sigma
