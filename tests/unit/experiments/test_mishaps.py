@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from tests.unit.experiments.worlds import cases, play, requests, selector, truth, world
 
-from warmfront.domain import Observation, OnMiss, Request, Start
+from warmfront.domain import Feedback, Observation, OnMiss, Request, Start
 from warmfront.experiments.simulation.simulator import Simulator, simulate
 from warmfront.experiments.simulation.world import Change
 from warmfront.selection.selector import SelectorSettings
@@ -144,11 +144,37 @@ def test_failures_are_the_same_under_every_policy():
 
 
 def test_a_truth_that_comes_too_late_is_lost():
-    """The selector remembers one answer; two were given by the time the first one's truth arrives."""
-    settings = SelectorSettings(max_answered=1)
-    place = world(truth(**EXACT, **ALWAYS), feedback_share=1.0, feedback_delay_s=30.0)
-    run = simulate(place, cases(requests([10.0, 11.0])), lambda: selector(BEST, settings=settings), seed=1)
-    assert len(run.requests) == 2
+    """The truth of each of two answers comes after 30 s. A selector that remembers one answer learns one of them."""
+    for remembered in (1, 2):
+        settings = SelectorSettings(max_answered=remembered)
+        taught = Taught(settings)
+        place = world(truth(**EXACT, **ALWAYS), feedback_share=1.0, feedback_delay_s=30.0)
+        simulate(place, cases(requests([10.0, 11.0])), lambda spy=taught: spy, seed=1, until_s=60.0)
+        assert taught.verdicts == remembered
+
+
+class Taught(Spy):
+    """Counts the truths that it was told and could place."""
+
+    def __init__(self, settings) -> None:
+        super().__init__()
+        self.inner, self.verdicts = selector(BEST, settings=settings), 0
+
+    def observe(self, outcome, now):
+        self.inner.observe(outcome, now)
+        self.verdicts += isinstance(outcome, Feedback)
+
+
+def test_a_plan_for_a_variant_that_is_gone_comes_to_nothing():
+    """Deleted at 1 s, unknown to the catalogue until 6 s, woken at 3 s: nothing starts."""
+    place = world(truth(**EXACT), changes=(Change(at_s=1.0, name="v", truth=None),), observed_after_s=5.0)
+    assert simulate(place, [], lambda: Spy(start_at=3.0), seed=1, until_s=10.0).replicas == []
+
+
+def test_a_variant_that_never_was_may_be_said_to_go():
+    """A change names what is not there: nothing happens."""
+    place = world(truth(**EXACT), changes=(Change(at_s=1.0, name="other", truth=None),))
+    assert [row.status for row in play(place, requests([2.0]), BEST).requests] == ["ok"]
 
 
 def test_a_second_try_is_decided_by_the_same_selector():
