@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := src tests functions selector_fn dummy_model_fn benchmarks
 
-.PHONY: demo test check bench bench-cluster clean
+.PHONY: demo test test-cluster check bench bench-cluster clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@echo "set-up: creating $(VENV) and installing the demo's packages ..."
@@ -22,6 +22,9 @@ demo: $(VENV)/.demo  ## route 400 real texts under four policies on this machine
 
 test: $(VENV)/.dev  ## unit, contract and runtime tests
 	$(BIN)/pytest $(PYTEST)
+
+test-cluster: $(VENV)/.dev  ## the cluster tests, where the cluster's names resolve: make test-cluster KUBECONFIG=... [IMAGES=registry/{}:tag]
+	$(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG) )$(if $(IMAGES),WARMFRONT_TEST_IMAGES='$(IMAGES)' )$(BIN)/pytest tests/cluster -m cluster -q $(PYTEST)
 
 check: $(VENV)/.dev  ## format, lint, types, import arrows, coverage of the middle
 	$(BIN)/ruff format --check $(SOURCES)

@@ -3,7 +3,6 @@
 import base64
 import json
 import subprocess
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,12 +10,11 @@ import pytest
 from cloudevents.conversion import to_binary, to_structured
 from cloudevents.http import CloudEvent
 
-from .conftest import Cluster, Object, Reply, ask, project, until
+from .conftest import Cluster, ask, project, until
+from .scenery import REQUEST, RESPONSE, about, by_name, dummy, fresh, measured, renamed, send, trigger
 
 pytestmark = pytest.mark.cluster
 
-REQUEST = "dev.warmfront.inference.request"
-RESPONSE = "dev.warmfront.inference.response"
 VARIANTS = ("langid-cld2", "langid-fasttext")
 BUSY = 2
 """How many requests the small selector takes at once."""
@@ -26,25 +24,25 @@ BUSY = 2
 def events(cluster: Cluster) -> Cluster:
     """The project as shipped, a consumer of answers, slow and failing variants, and a selector that is soon full."""
     objects = project(*VARIANTS)
-    by_name = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
-    broker = by_name["Broker", "default"]
+    named = by_name(objects)
+    broker = named["Broker", "default"]
     broker["spec"]["delivery"] |= {"retry": 2, "backoffDelay": "PT0.1S"}  # a minute of retries is not what is tested
-    small = _renamed(by_name["Service", "selector"], "small-selector")
+    small = renamed(named["Service", "selector"], "small-selector")
     small["spec"]["template"]["spec"]["containers"][0]["env"] = [
         {"name": "WARMFRONT_MAX_IN_FLIGHT", "value": str(BUSY)},
     ]
-    small_broker = _renamed(broker, "small")
+    small_broker = renamed(broker, "small")
     small_broker["spec"]["delivery"] |= {"retry": 8, "backoffDelay": "PT0.2S"}
-    consumer = _renamed(by_name["Service", "event-log"], "consumer")
+    consumer = renamed(named["Service", "event-log"], "consumer")
     others = [
         consumer,
         small,
         small_broker,
-        _trigger("answers", "default", f"type = '{RESPONSE}'", "consumer"),
-        _trigger("small-requests", "small", f"type = '{REQUEST}'", "small-selector"),
-        _trigger("small-answers", "small", f"type = '{RESPONSE}'", "consumer"),
-        _dummy(by_name["Service", "langid-cld2"], "slow", DUMMY_LATENCY_MS="700"),
-        _dummy(by_name["Service", "langid-cld2"], "broken", DUMMY_FAILURE_RATE="1"),
+        trigger("answers", "default", f"type = '{RESPONSE}'", "consumer"),
+        trigger("small-requests", "small", f"type = '{REQUEST}'", "small-selector"),
+        trigger("small-answers", "small", f"type = '{RESPONSE}'", "consumer"),
+        dummy("slow", DUMMY_LATENCY_MS="700"),
+        dummy("broken", DUMMY_FAILURE_RATE="1"),
     ]
     cluster.apply([*objects, *others])
     services = ["selector", "small-selector", "event-log", "consumer", "slow", "broken", *VARIANTS]
@@ -55,61 +53,21 @@ def events(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def _renamed(obj: Object, name: str) -> Object:
-    copy: Object = json.loads(json.dumps(obj))
-    copy["metadata"]["name"] = name
-    return copy
-
-
-def _dummy(variant: Object, task: str, **settings: str) -> Object:
-    """A variant of its own task, played by the dummy model in the shape of a real variant."""
-    obj = _renamed(variant, task)
-    obj["metadata"]["labels"] = {"warmfront.dev/task": task}
-    obj["metadata"]["annotations"] = {}
-    (container,) = obj["spec"]["template"]["spec"]["containers"]
-    container["image"] = "dev.local/dummy-model-fn:v1"
-    container["env"] = [{"name": name, "value": value} for name, value in settings.items()]
-    return obj
-
-
-def _trigger(name: str, broker: str, expression: str, service: str) -> Object:
-    subscriber = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": service}}
-    spec = {"broker": broker, "filters": [{"cesql": expression}], "subscriber": subscriber}
-    return {"apiVersion": "eventing.knative.dev/v1", "kind": "Trigger", "metadata": {"name": name}, "spec": spec}
-
-
-def _send(broker: str, id_: str, task: str | None, text: str = "Wo ist der Bahnhof, bitte?", **more: str) -> Reply:
-    """One request in binary mode, as any HTTP client sends it."""
-    attributes = {"specversion": "1.0", "id": id_, "source": "/test", "type": REQUEST, **more}
-    if task is not None:
-        attributes["subject"] = task
-    headers = {f"Ce-{name}": value for name, value in attributes.items()} | {"Content-Type": "text/plain"}
-    return ask(broker, text.encode(), headers)
-
-
 def _answer(events: Cluster, id_: str) -> dict[str, str]:
     """The answer that came back through the Broker to the consumer."""
-    (answer,) = until(f"answer to {id_}", lambda: _about(events.logged("consumer"), causationid=id_))
+    (answer,) = until(f"answer to {id_}", lambda: about(events.logged("consumer"), causationid=id_))
     return answer
 
 
 def _letter(events: Cluster, id_: str) -> dict[str, str]:
     """The dead letter, which is there once."""
-    (letter,) = until(f"dead letter {id_}", lambda: _about(events.logged("event-log"), id=id_))
+    (letter,) = until(f"dead letter {id_}", lambda: about(events.logged("event-log"), id=id_))
     return letter
-
-
-def _about(lines: list[dict[str, str]], **wanted: str) -> list[dict[str, str]]:
-    return [line for line in lines if all(line.get(name) == value for name, value in wanted.items())]
-
-
-def _fresh() -> str:
-    return uuid.uuid4().hex
 
 
 def test_curl_is_enough_as_a_producer(events: Cluster) -> None:
     """From curl through Broker, selector, sleeping variant and the Broker again to a second Trigger's consumer."""
-    id_ = _fresh()
+    id_ = fresh()
     attributes = {"specversion": "1.0", "id": id_, "source": "/curl", "type": REQUEST, "subject": "langid"}
     headers = [word for name, value in attributes.items() for word in ("-H", f"Ce-{name}: {value}")]
     command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Content-Type: text/plain", *headers]
@@ -136,9 +94,9 @@ def test_cloudevents_sdk_as_a_producer(events: Cluster, write: Any) -> None:
 
 def test_what_cannot_succeed_is_a_dead_letter_at_once(events: Cluster) -> None:
     """Unknown task (422) and malformed deadline (400) are not retried; the letter says who answered what, and why."""
-    unknown, malformed = _fresh(), _fresh()
-    assert _send(events.broker(), unknown, "no-such-task").status == 202
-    assert _send(events.broker(), malformed, "langid", deadlinems="soon").status == 202
+    unknown, malformed = fresh(), fresh()
+    assert send(events.broker(), unknown, "no-such-task").status == 202
+    assert send(events.broker(), malformed, "langid", deadlinems="soon").status == 202
     for id_, code, word in ((unknown, "422", "no-such-task"), (malformed, "400", "soon")):
         letter = _letter(events, id_)
         assert letter["knativeerrorcode"] == code
@@ -149,18 +107,18 @@ def test_what_cannot_succeed_is_a_dead_letter_at_once(events: Cluster) -> None:
 
 def test_request_without_a_task_is_not_lost(events: Cluster) -> None:
     """No selector is asked about a request that names no task: it goes to the log by a filter of its own."""
-    id_ = _fresh()
-    assert _send(events.broker(), id_, None).status == 202
+    id_ = fresh()
+    assert send(events.broker(), id_, None).status == 202
     assert "knativeerrorcode" not in _letter(events, id_)
 
 
 def test_failing_variant_ends_in_a_dead_letter_after_the_retries(events: Cluster) -> None:
     """A failing variant makes the selector answer 502; the Broker tries again, then gives up with that code."""
-    id_ = _fresh()
-    before = _handled(events, "broken")
-    assert _send(events.broker(), id_, "broken").status == 202
+    id_ = fresh()
+    before = measured(events, "warmfront_requests_total", variant="broken")
+    assert send(events.broker(), id_, "broken").status == 202
     assert _letter(events, id_)["knativeerrorcode"] == "502"
-    assert _handled(events, "broken") >= before + 3
+    assert measured(events, "warmfront_requests_total", variant="broken") >= before + 3
 
 
 def test_overload_is_told_with_a_time_to_come_back(events: Cluster) -> None:
@@ -180,25 +138,15 @@ def test_overload_is_told_with_a_time_to_come_back(events: Cluster) -> None:
 
 def test_overload_loses_no_event(events: Cluster) -> None:
     """Twelve events at once for a selector that takes two: the Broker retries until all are answered."""
-    ids = [_fresh() for _ in range(12)]
+    ids = [fresh() for _ in range(12)]
     broker = events.broker("small")
     with ThreadPoolExecutor(12) as producers:
-        statuses = list(producers.map(lambda id_: _send(broker, id_, "slow").status, ids))
+        statuses = list(producers.map(lambda id_: send(broker, id_, "slow").status, ids))
     assert statuses == [202] * 12
     answered = until("twelve answers", lambda: (found := _causes(events)) >= set(ids) and found, timeout_s=90)
     assert set(ids) <= answered
-    assert _about(events.logged("event-log"), subject="slow") == []
+    assert about(events.logged("event-log"), subject="slow") == []
 
 
 def _causes(events: Cluster) -> set[str]:
     return {line.get("causationid", "") for line in events.logged("consumer")}
-
-
-def _handled(events: Cluster, variant: str) -> float:
-    """Requests for a variant that the selector counted, whatever came of them."""
-    lines = ask(f"{events.inside('selector')}/metrics").body.decode().splitlines()
-    return sum(
-        float(line.rpartition(" ")[2])
-        for line in lines
-        if line.startswith("warmfront_requests_total") and f'variant="{variant}"' in line
-    )
