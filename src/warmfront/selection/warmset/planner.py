@@ -224,8 +224,8 @@ class _TaskPlan:
         ages = [moment.age_s, *model.idle.ages[model.idle.step(moment.age_s) + 1 :]]
         goes = [inf] * len(self._modelled)
         for age_s in ages:
-            held = answered is not None and age_s < model.options[answered].hold_s
-            new = model.wanted(age_s, wanted, answered, 1 << answered if held else 0)
+            held = 0 if answered is None or age_s >= model.options[answered].hold_s else 1 << answered
+            new = model.wanted(age_s, wanted, answered, held)
             for v in range(len(goes)):
                 if wanted & ~new & 1 << v:
                     goes[v] = self._last_at + age_s
