@@ -15,7 +15,6 @@ from .conftest import IMAGES, ROOT, Cluster, ask, until
 pytestmark = pytest.mark.cluster
 
 KNATIVE = ROOT / "knative"
-NOT_BUILT = ("langid-lingua", "langid-py3langid")
 SERVICES = sorted(
     str(file.relative_to(KNATIVE))
     for file in KNATIVE.joinpath("base").rglob("*.yaml")
@@ -23,10 +22,8 @@ SERVICES = sorted(
 )
 
 
-def overlay_of(
-    resource: str, folder: Path, namespace: str, components: tuple[str, ...] = (), without: tuple[str, ...] = ()
-) -> Path:
-    """A kustomization as a user writes one: their namespace, registry and variants, the rest is ours."""
+def overlay_of(resource: str, folder: Path, namespace: str, components: tuple[str, ...] = ()) -> Path:
+    """A kustomization as a user writes one: their namespace and registry, the rest is ours."""
     names = [file.name for file in ROOT.glob("functions/*/")] + ["selector_fn"]
     images = []
     for name in (name.replace("_", "-") for name in names):
@@ -37,15 +34,9 @@ def overlay_of(
         "components": [os.path.relpath(KNATIVE / component, folder) for component in components],
         "namespace": namespace,
         "images": images,
-        "patches": [_deletion(name) for name in without],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
     return folder
-
-
-def _deletion(name: str) -> dict[str, object]:
-    obj = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": name}, "$patch": "delete"}
-    return {"patch": yaml.safe_dump(obj)}
 
 
 def rights(cluster: Cluster) -> set[tuple[str, str, str]]:
@@ -119,11 +110,11 @@ def test_production_runs_and_grants_what_it_says(cluster: Cluster, tmp_path: Pat
 
     Applied a second time it changes nothing that runs.
     """
-    folder = str(
-        overlay_of("overlays/production", tmp_path, cluster.namespace, ("components/keep-warm",), without=NOT_BUILT)
-    )
+    folder = str(overlay_of("overlays/production", tmp_path, cluster.namespace, ("components/keep-warm",)))
     cluster.kubectl("apply", "-k", folder)
-    cluster.wait_ready("ksvc/selector", "ksvc/langid-cld2", "ksvc/langid-fasttext")
+    cluster.wait_ready(
+        "ksvc/selector", *(f"ksvc/langid-{name}" for name in ("cld2", "fasttext", "py3langid", "lingua"))
+    )
     assert rights(cluster) == BASE_RIGHTS | {KEEP_WARM}
     until("two selectors", lambda: _running(cluster, "selector") == 2)
     selector, variant = cluster.outside("selector"), cluster.outside("langid-cld2")
