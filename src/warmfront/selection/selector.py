@@ -205,15 +205,15 @@ class Selector:
         name = chosen.variant.name
         self._policy.started(name)
         size = rounded(request.size_bytes)
-        if self._comparing is not None:
-            known_still = [one for one in alternatives if one.variant.name in self._known]
-            self._comparing.sent(chosen, known_still, self._moment(request, size, now))
         crowd = sum([known.in_flight + known.others for known in self._tasks.get(request.task, ())])
         self._planner.arrived(request, size, crowd, now)
         self._sharing.arrived((now, request))
         known = self._known.get(name)
         if known is None:
             return
+        if self._comparing is not None:
+            known_still = [one for one in alternatives if one.variant.name in self._known]
+            self._comparing.sent(chosen, known_still, self._moment(request, size, now))
         expected = known.standing(size, now).forecast if known.knowledge.wants(now) else None
         known.sent(now)
         pending[id_] = (known, size, expected)

@@ -122,7 +122,7 @@ class LowestNetworkLatency(Comparing):
 
     def pick(self, pool: Sequence[Candidate], *_: object) -> Candidate:
         """The best, the first of equals."""
-        return max(pool, key=_score)
+        return first_of_the_best(pool)
 
     def ended(self, variant: Variant, _size: int, outcome: Outcome, _now: float, /) -> None:
         """An answer is a ping."""
@@ -182,5 +182,6 @@ def _once_warm(forecast: Forecast, moment: Moment) -> float:
     return forecast.accuracy * forecast.once_warm.probability(moment.log_budget)
 
 
-def _score(candidate: Candidate) -> float:
-    return candidate.score
+def first_of_the_best(pool: Sequence[Candidate]) -> Candidate:
+    """The largest score, ties to the first in the list: not the written rule, but that of some who are compared."""
+    return max(pool, key=lambda candidate: candidate.score)
