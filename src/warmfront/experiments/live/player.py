@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from warmfront.domain import OnMiss, Status
 from warmfront.errors import ServiceError
 from warmfront.experiments.live.dummies import SEED, Planned, service_name
-from warmfront.experiments.simulation.world import Case
+from warmfront.experiments.simulation.world import Case, Truth
 from warmfront.function.dummy import expected_label
 from warmfront.telemetry.records import RequestRow
 from warmfront.wire.messages import Response
 from warmfront.wire.pool import Origin, Pool
 
 _TIMEOUT_S = 120.0
+_WAIT_S = 0.05  # so much later than nearly all warm answers, one has waited
 
 Progress = Callable[[int, int], None]
 """Called with how many were sent and how many of them have ended."""
@@ -32,7 +33,7 @@ class Player:
         self._planned, self._target, self._changed = planned, target, changed
         self._inputs = planned.inputs()
         self._origin = Origin.parse(url)
-        self._variants = {service_name(name): name for name in planned.scenario.order}
+        self._truths = {service_name(truth.variant.name): truth for truth in planned.scenario.world.truths}
         self._sent = 0
 
     async def play(self) -> None:
@@ -83,21 +84,30 @@ class Player:
         status = Status.REJECTED if rejected else Status.FAILED
         if good:
             status = Status.OK if on_time else Status.LATE
-        variant = said.get(b"warmfront-variant")
+        truth = self._truths.get(said.get(b"warmfront-variant", ""))
+        cold = said.get(b"warmfront-cold-start") == "true" and _waited(truth, request.region, latency_s)
         predicted, probability = said.get(b"warmfront-predicted-ms"), said.get(b"warmfront-probability")
         return RequestRow(
             run_id=planned.run_id(self._target), policy=planned.contender.name, seed=planned.seed,
             request_id=request.id, task=request.task,
             arrival_s=arrival_s, deadline_s=budget, min_accuracy=request.min_accuracy,
-            variant=None if variant is None else self._variants.get(variant, variant), revision=None,
+            variant=None if truth is None else truth.variant.name, revision=None,
             reason="unmet" if rejected else "chosen",
             predicted_s=None if predicted is None else float(predicted) / 1000,
             probability=None if probability is None else float(probability),
-            cold=said.get(b"warmfront-cold-start") == "true", queued_s=0.0, latency_s=latency_s, on_time=on_time,
+            cold=cold, queued_s=0.0, latency_s=latency_s, on_time=on_time,
             correct=said.get(b"warmfront-label") == expected_label(body, SEED) if good else None,
             status=status.value,
             latency_weight=None if request.weights is None else request.weights.latency_share,
         )  # fmt: skip
+
+
+def _waited(truth: Truth | None, region: str, latency_s: float) -> bool:
+    """Whether an answer called cold came later than a warm one would: the first of a new process is called so too."""
+    if truth is None:
+        return False
+    warm_s = truth.execution_s.p95 + truth.network_s.get(region, truth.network_s.get("", 0.0))
+    return latency_s > warm_s + _WAIT_S
 
 
 def _headers(case: Case) -> list[tuple[bytes, bytes]]:
