@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from math import ceil, inf
-from statistics import median
 from typing import NamedTuple
 
 from warmfront.domain import Action, Candidate, Keep, Release, Variant
@@ -19,6 +18,7 @@ QUIET = 4  # periods that must be quieter before it shrinks
 MOST_VARIANTS = 5
 STEPS = 5  # numbers of replicas of each that are tried
 BUDGETS = 64
+STRICT = 0.1  # quantile of recent deadlines that is the deadline
 
 
 class InfAdapter(Comparing):
@@ -27,10 +27,10 @@ class InfAdapter(Comparing):
     Source: Salmani et al., "Reconciling High Accuracy, Cost-Efficiency, and Low Latency of Inference Serving Systems"
     (InfAdapter, EuroMLSys 2023). max sum_v (l_v / l) a_v - 0.05 GB / most GB - 0.001 max load of those changed / max
     load, so that the capacities sum to l, the most accurate taking what they can. A variant's capacity is 0.8 of
-    replicas times concurrency over execution, 0 if that takes longer than the median deadline. l is 1.1 times the rate
-    of the last period, at least one request in it, and shrinks after four quieter periods. Requests go by smooth
-    weighted round robin. Solved by enumeration over the five most accurate of the front. Cores there are gigabytes
-    here, at most `max_warm_gb`; the forecast there is an LSTM's. It never scales to zero.
+    replicas times concurrency over execution, 0 if 95 % of its answers are too late for the strictest tenth of recent
+    deadlines. l is 1.1 times the rate of the last period, at least one request in it, and shrinks after four quieter
+    periods. Requests go by smooth weighted round robin. Solved by enumeration over the five most accurate of the front.
+    Cores there are gigabytes here, at most `max_warm_gb`; the forecast there is an LSTM's. It never scales to zero.
 
     Before the first solution: the most accurate that fits into the deadline.
     """
@@ -76,12 +76,13 @@ class Facts(NamedTuple):
     variant: Variant
     accuracy: float
     execution_s: float
+    p95_s: float  # of the whole latency once warm
     load_s: float
     gb: float
 
     def capacity(self, replicas: int, deadline_s: float) -> float:
         """Requests per second that so many replicas answer within the deadline."""
-        if self.execution_s > deadline_s:
+        if self.p95_s > deadline_s:
             return 0.0
         return USABLE * replicas * (self.variant.concurrency or 1) / self.execution_s
 
@@ -109,7 +110,7 @@ class _Task:
         known = self.facts.get(variant.name)
         load_s = forecast.wait_s if forecast.if_warm else known.load_s if known else 0.0
         gb = (variant.profile.memory_mb or moment.settings.default_memory_mb) / 1000
-        return Facts(variant, candidate.accuracy, forecast.execution_s, load_s, gb)
+        return Facts(variant, candidate.accuracy, forecast.execution_s, forecast.once_warm.p95_s, load_s, gb)
 
     def behind(self, name: str) -> float:
         """Its share and what it was denied before."""
@@ -134,7 +135,7 @@ class _Task:
         self._load, self._quiet = load, 0
         names = [facts.variant.name for facts in candidates(list(self.facts.values()))]
         facts = [self.facts[name] for name in names]
-        deadline_s = median(self.budgets)
+        deadline_s = sorted(self.budgets)[int(STRICT * len(self.budgets))]
         before = tuple(self.replicas.get(name, 0) for name in names)
         best = solve(facts, load, deadline_s, most_gb, before)
         self.replicas = {name: n for name, n in zip(names, best, strict=True) if n}

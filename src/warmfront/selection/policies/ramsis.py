@@ -15,12 +15,14 @@ QUEUE = 8  # the longest queue told apart
 SLACKS = 12  # levels of slack, each twice the one before; the highest is the deadline of the next request
 DISCOUNT = 0.9
 CLOSE = 1e-3
+NEGLIGIBLE = 1e-6  # probabilities below that are left out
 GAPS = (0.125, 0.375, 0.625, 0.875)  # quantiles that stand for an exponential gap
 BUDGETS = 64
 SHORTEST_S = 0.001
+LOOK_EVERY_S = 5.0
 MOST_TABLES = 256
 
-_Table = list[list[list[float]]]  # what follows an action, by variant, queue and slack
+_Table = dict[float, list[list[float]]]  # what follows an execution of so many seconds, by queue and slack
 
 
 class Ramsis(Comparing):
@@ -28,10 +30,10 @@ class Ramsis(Comparing):
 
     Source: Mendoza et al., "Model Selection for Latency-Critical Inference Serving" (RAMSIS, EuroSys 2024). A worker
     has a queue and the slack of its oldest request; an action is a variant, for one request (a batch there); requests
-    come by a Poisson process while it executes; the reward is its accuracy if it ends in time. Solved by value
-    iteration per level of the arrival rate, with the median of recent deadlines as the deadline to come. A worker here
-    is one place in one ready replica, and its queue an equal share of the requests in flight. As published, variants
-    are taken as loaded; `ramsis-cold` adds start-up.
+    come by a Poisson process while it executes; the reward is its accuracy if it ends in time, judged by the 95th
+    percentile of its latency once warm. Solved by value iteration per level of the arrival rate, with the median of
+    recent deadlines as the deadline to come. A worker here is one place in one ready replica, and its queue an equal
+    share of the requests in flight. As published, variants are taken as loaded; `ramsis-cold` adds start-up.
     """
 
     name = "ramsis"
@@ -40,8 +42,9 @@ class Ramsis(Comparing):
         super().__init__(rng=rng)
         self._traffic: dict[str, Traffic] = {}
         self._budgets: dict[str, deque[float]] = {}
-        self._tables: dict[_Process, _Table] = {}
-        self._present: dict[str, _Process] = {}  # by task
+        self._tables: dict[Process, _Table] = {}
+        self._present: dict[str, Process] = {}  # by task
+        self._look_at: dict[str, float] = {}  # when it may have changed
 
     def compare(self, pool: Sequence[Candidate], moment: Moment, /) -> list[float]:
         """Value of the action as a share of the most there could be; before there is a table the reward alone."""
@@ -51,27 +54,33 @@ class Ramsis(Comparing):
         if process is None or not set(names) <= set(process.names):
             return [(1 - DISCOUNT) * reward for reward in rewards]
         queue = min(1 + sum(c.in_flight for c in pool) // _workers(pool), QUEUE)
-        slack = _slack_level(moment.budget_s, process.deadline_s)
+        slack = slack_level(moment.budget_s, process.deadline_s)
         table = self._tables[process]
         return [
-            (1 - DISCOUNT) * (reward + DISCOUNT * table[process.names.index(name)][queue][slack])
+            (1 - DISCOUNT) * (reward + DISCOUNT * table[process.times_s[process.names.index(name)]][queue][slack])
             for name, reward in zip(names, rewards, strict=True)
         ]
 
     def _reward(self, candidate: Candidate, moment: Moment) -> float:
-        return candidate.accuracy if moment.forecasts(candidate).execution_s <= moment.budget_s else 0.0
+        return candidate.accuracy if moment.forecasts(candidate).once_warm.p95_s <= moment.budget_s else 0.0
 
     def sent(self, _chosen: Candidate, everyone: Sequence[Candidate], moment: Moment, /) -> None:
-        """One more request of the task, with its deadline. A table is made when things have changed, and kept."""
+        """One more request of the task, with its deadline. Every few seconds it is seen which table is due."""
         task = moment.request.task
         traffic = self._traffic.setdefault(task, Traffic())
         traffic.arrived(moment.now)
         budgets = self._budgets.setdefault(task, deque(maxlen=BUDGETS))
         budgets.append(max(moment.budget_s, SHORTEST_S))
-        process = _Process(
-            names=tuple(c.variant.name for c in everyone),
+        names = tuple(c.variant.name for c in everyone)
+        if moment.now < self._look_at.get(task, moment.now) and names == self._present[task].names:
+            return
+        self._look_at[task] = moment.now + LOOK_EVERY_S
+        warm = [moment.forecasts(c).once_warm for c in everyone]
+        process = Process(
+            names=names,
             rewards=tuple(round(c.accuracy * 50) / 50 for c in everyone),
-            times_s=tuple(2.0 ** (round(2 * log2(moment.forecasts(c).execution_s)) / 2) for c in everyone),
+            times_s=tuple(_rounded(one.execution_s) for one in warm),
+            within_s=tuple(_rounded(one.p95_s) for one in warm),
             arrivals=rate(traffic.level(moment.now)) / _workers(everyone),
             deadline_s=2.0 ** round(log2(median(budgets))),
         )
@@ -94,28 +103,29 @@ class RamsisCold(Ramsis):
         return candidate.accuracy * candidate.probability
 
 
-class _Process(NamedTuple):
-    """The decision process of one worker: by variant accuracy and seconds, arrivals per second, the deadline."""
+class Process(NamedTuple):
+    """One worker's: by variant the accuracy, the seconds it is busy and those the answer takes; arrivals per second."""
 
     names: tuple[str, ...]
     rewards: tuple[float, ...]
     times_s: tuple[float, ...]
+    within_s: tuple[float, ...]
     arrivals: float
     deadline_s: float
 
     def solved(self) -> _Table:
         """What follows each action, by value iteration."""
-        ways = [
-            [[self._ways(took_s, n, j) if n else [] for j in range(SLACKS)] for n in range(QUEUE + 1)]
-            for took_s in self.times_s
-        ]
-        values = [[0.0] * SLACKS for _ in range(QUEUE + 1)]
+        ways = {
+            took_s: [[self._ways(took_s, n, j) if n else [] for j in range(SLACKS)] for n in range(QUEUE + 1)]
+            for took_s in set(self.times_s)
+        }
+        values = [[max(self.rewards) / (1 - DISCOUNT)] * SLACKS for _ in range(QUEUE + 1)]  # as if all were in time
         change = 1.0
         while change > CLOSE:
-            after = [
-                [[sum(p * values[n][j] for p, n, j in way) for way in by_slack] for by_slack in by_queue]
-                for by_queue in ways
-            ]
+            after = {
+                took_s: [[sum(p * values[n][j] for p, n, j in way) for way in by_slack] for by_slack in by_queue]
+                for took_s, by_queue in ways.items()
+            }
             new = [[self._best(after, n, j) for j in range(SLACKS)] for n in range(QUEUE + 1)]
             change = max(
                 abs(a - b) for one, other in zip(new, values, strict=True) for a, b in zip(one, other, strict=True)
@@ -126,15 +136,17 @@ class _Process(NamedTuple):
     def _best(self, after: _Table, n: int, j: int) -> float:
         slack_s = self.deadline_s * 2.0 ** (j + 1 - SLACKS)
         return max(
-            (a if took_s <= slack_s else 0.0) + DISCOUNT * after[v][n][j]
-            for v, (a, took_s) in enumerate(zip(self.rewards, self.times_s, strict=True))
+            (a if within_s <= slack_s else 0.0) + DISCOUNT * after[took_s][n][j]
+            for a, within_s, took_s in zip(self.rewards, self.within_s, self.times_s, strict=True)
         )
 
     def _ways(self, took_s: float, n: int, j: int) -> list[tuple[float, int, int]]:
         """Where one execution of `took_s` leads from `n` requests, the oldest with slack `j`: (probability, n', j')."""
         slack_s = self.deadline_s * 2.0 ** (j + 1 - SLACKS)
         found: dict[tuple[int, int], float] = {}
-        for came, p in enumerate(_poisson(self.arrivals * took_s, QUEUE)):
+        for came, p in enumerate(poisson(self.arrivals * took_s, QUEUE)):
+            if p < NEGLIGIBLE:
+                continue
             if n == 1 and came:  # the oldest is the first of those that came
                 slacks = [self.deadline_s - took_s * came / (came + 1)]
             elif n == 1:  # the worker rests until the next comes
@@ -143,7 +155,7 @@ class _Process(NamedTuple):
                 slacks = [min(slack_s - log(1 - q) / self.arrivals - took_s, self.deadline_s) for q in GAPS]
             left = min(max(n - 1 + came, 1), QUEUE)
             for slack in slacks:
-                state = (left, _slack_level(slack, self.deadline_s))
+                state = (left, slack_level(slack, self.deadline_s))
                 found[state] = found.get(state, 0.0) + p / len(slacks)
         return [(p, left, level) for (left, level), p in found.items()]
 
@@ -153,14 +165,19 @@ def _workers(pool: Sequence[Candidate]) -> int:
     return max(sum((c.variant.concurrency or 1) * c.ready for c in pool), 1)
 
 
-def _slack_level(slack_s: float, deadline_s: float) -> int:
+def _rounded(seconds: float) -> float:
+    """To half an octave, so that few tables do."""
+    return float(2.0 ** (round(2 * log2(seconds)) / 2))
+
+
+def slack_level(slack_s: float, deadline_s: float) -> int:
     """The highest level whose slack is not more than that."""
     if slack_s <= 0:
         return 0
     return min(max(SLACKS - 1 + floor(log2(slack_s / deadline_s)), 0), SLACKS - 1)
 
 
-def _poisson(mean: float, most: int) -> list[float]:
+def poisson(mean: float, most: int) -> list[float]:
     """Probabilities of 0, 1, ... arrivals, all beyond `most` counted as `most`."""
     term, terms = exp(-mean), []
     for k in range(most):

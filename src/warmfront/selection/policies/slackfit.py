@@ -12,17 +12,17 @@ class SlackFit(Comparing):
     """The variant of the largest latency bucket that fits into the time left; in it the highest throughput.
 
     Source: Khare et al., "SuperServe: Fine-Grained Inference Serving for Unpredictable Workloads" (NSDI 2025). Only
-    variants on the front of execution time and accuracy take part. Ten buckets of equal width span their execution
-    times. There the pairs are of subnet and batch size, all in one loaded network; here a batch is one request, so
-    throughput is concurrency over execution time, and as published whether a variant sleeps is not looked at.
-    If none fits, the fastest.
+    variants on the front of latency and accuracy take part. Ten buckets of equal width span their latencies, the 95th
+    percentiles once warm. There the pairs are of subnet and batch size, all in one loaded network; here a batch is one
+    request, so throughput is concurrency over latency, and as published whether a variant sleeps is not looked at. If
+    none fits, the fastest.
     """
 
     name = "slackfit"
 
     def compare(self, pool: Sequence[Candidate], moment: Moment, /) -> list[float]:
         """In [0, 1] for what fits: by bucket, in it by throughput. Below 0 for the others, the fastest first."""
-        seconds = [moment.forecasts(c).execution_s for c in pool]
+        seconds = [moment.forecasts(c).once_warm.p95_s for c in pool]
         front = [
             not any(
                 (took < mine and other.accuracy >= c.accuracy) or (took <= mine and other.accuracy > c.accuracy)
