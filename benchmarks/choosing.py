@@ -56,14 +56,14 @@ def main() -> None:
     print(f"{'scenario':<30} {'ours':>7} {'simple':>7} {'other':>7} {'static':>7} {'optimum':>7}  ours less the best")
     for name in options.scenarios:
         figures[f"{name}@{options.price}"] = one = _scenario(name, seeds, options.price, others, options.workers)
+        TARGET.parent.mkdir(exist_ok=True)
+        TARGET.write_text(json.dumps(figures, indent=1) + "\n")
         best = one["less_best"]
         values = " ".join("      -" if one[key] is None else f"{one[key]:7.4f}" for key in _COLUMNS)
         print(
             f"{name:<30} {values}  {best['mean']:+.4f} [{best['low']:+.4f}, {best['high']:+.4f}] {one['best']}",
             flush=True,
         )
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 _COLUMNS = ("ours", "simple", "other", "static", "optimum")
@@ -79,8 +79,10 @@ def _scenario(name: str, seeds: list[int], price: str, others: Sequence[str], wo
     results = comparison.compare(scenario, contenders, seeds, folder, overrides=overrides, workers=workers)
     for done, result in enumerate(results, 1):
         utilities.setdefault(result.policy, {})[result.seed] = result.summary.utility
-        print(f"\r  {name}: {done} of {len(contenders) * len(seeds)} runs ", end="", file=sys.stderr, flush=True)
-    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+        if sys.stderr.isatty():
+            print(
+                f"\r{name}: {done} of {len(contenders) * len(seeds)} runs\033[K", end="\r", file=sys.stderr, flush=True
+            )
     runs: Runs = {policy: [found[seed] for seed in seeds] for policy, found in utilities.items()}
     means = {policy: sum(values) / len(values) for policy, values in runs.items()}
     best_other, best_static = _best(means, others), _best(means, static)
