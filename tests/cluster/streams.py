@@ -38,11 +38,13 @@ class Stream:
         self.refused = 0
         self._cluster, self._task, self._broker = cluster, task, cluster.broker()
         self._pause_s = 1 / per_second
+        self._logs = ""
         self._over = threading.Event()
         self._clients = ThreadPoolExecutor(100)
         self._driver = threading.Thread(target=self._drive)
 
     def __enter__(self) -> Self:
+        self._logs = self._log_pods()
         self._driver.start()
         return self
 
@@ -69,6 +71,10 @@ class Stream:
             self.refused += 1
             time.sleep(AGAIN_S)
 
+    def _log_pods(self) -> str:
+        logs = "serving.knative.dev/service in (consumer, event-log)"
+        return self._cluster.kubectl("get", "pods", "-l", logs, "-o", "name")
+
     def account(self, fault: str) -> Account:
         """Wait until nothing is missing, or for a minute and a half; print and give back the counts."""
         answered: set[str] = set()
@@ -87,6 +93,7 @@ class Stream:
         answered &= self.accepted
         letters = (letters & self.accepted) - answered
         found = Account(len(self.ids), len(self.accepted), self.refused, len(answered), len(letters))
+        assert self._log_pods() == self._logs, "a log was replaced, and with it what it had counted"
         print(f"\n{fault}: {found._asdict()}, lost {sorted(self.accepted - answered - letters) or 'none'}")
         return found
 
