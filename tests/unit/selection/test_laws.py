@@ -165,6 +165,28 @@ def test_effective_never_chooses_a_dominated_candidate(catalogue, request_):
 
 @settings(max_examples=300)
 @given(catalogue=catalogues(), request_=requests)
+def test_effective_never_chooses_a_dominated_candidate_at_a_price(catalogue, request_):
+    """With starts priced: nobody eligible is as accurate, as likely and as cheap, and better in one; doomed apart.
+
+    The cost is what the score lacks to a * P, told apart beyond rounding.
+    """
+    request_ = request_._replace(weights=None, deadline_at=request_.deadline_at or 1.0)
+    decision = selector(catalogue).decide(request_, 0.0)
+    chosen = decision.chosen
+    if chosen is None or chosen.verdict or chosen.probability < PRICED.doomed_probability:
+        return
+
+    def numbers(c):
+        return c.accuracy, c.probability, round(c.score - c.accuracy * c.probability, 9)
+
+    for other in decision.alternatives:
+        if not other.verdict:
+            better = [t >= m for t, m in zip(numbers(other), numbers(chosen), strict=True)]
+            assert not all(better) or numbers(other) == numbers(chosen)
+
+
+@settings(max_examples=300)
+@given(catalogue=catalogues(), request_=requests)
 def test_effective_predicts_no_miss_while_someone_can(catalogue, request_):
     """If any eligible candidate makes the deadline more likely than not, so does the chosen one."""
     decision = selector(catalogue).decide(request_, 0.0)
