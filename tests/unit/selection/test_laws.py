@@ -187,9 +187,9 @@ def test_effective_never_chooses_a_dominated_candidate_at_a_price(catalogue, req
 
 @settings(max_examples=300)
 @given(catalogue=catalogues(), request_=requests)
-def test_effective_predicts_no_miss_while_someone_can(catalogue, request_):
-    """If any eligible candidate makes the deadline more likely than not, so does the chosen one."""
-    decision = selector(catalogue).decide(request_, 0.0)
+def test_effective_refuses_nobody_while_someone_can(catalogue, request_):
+    """Who would rather be refused than late is answered by one who can, if any eligible candidate can."""
+    decision = selector(catalogue).decide(request_._replace(on_miss=OnMiss.REJECT), 0.0)
     if any(not c.verdict and c.probability >= 0.5 for c in decision.alternatives):
         assert decision.reason is Reason.CHOSEN
         assert decision.chosen.probability >= 0.5
