@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from warmfront.errors import Conflict, SetupError
+from warmfront.errors import Conflict, ServiceError, SetupError
 from warmfront.experiments.live.dummies import Planned, service_name
 from warmfront.experiments.live.player import Player, Progress
 from warmfront.experiments.simulation.simulator import Run
@@ -138,10 +138,11 @@ class _Watch:
         self._seen: dict[str, _Seen] = {}
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled. An API server that does not answer is asked again."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            await self.look()
+            with contextlib.suppress(ServiceError):
+                await self.look()
 
     async def look(self) -> None:
         """Once."""
