@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warmfront.cli.evaluation import FOLDER, Seeds, scenario_options
+from warmfront.cli.evaluation import FOLDER, PolicyOption, Seeds, scenario_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,13 @@ _POLICIES = "effective,effective@no-keep@keep:cheapest,fastest,most-accurate,rou
 
 @click.command("compare")
 @scenario_options
-@click.option("--policies", default=_POLICIES, show_default=True, help="Which; offline-optimum is the oracle.")
+@click.option(
+    "--policies",
+    cls=PolicyOption,
+    default=_POLICIES,
+    show_default=True,
+    help="Which, also clairvoyant and offline-optimum, the oracles.",
+)
 @click.option("--seeds", type=Seeds(), default="10", show_default=True, help="How many from 0, or a range: 100-109.")
 @click.option("--out", type=FOLDER, required=True, help="Folder for summary.json, report.html and all runs.")
 @click.option("--workers", type=click.IntRange(1), help="Processes at once.  [default: one per core]")

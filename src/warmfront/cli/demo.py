@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from warmfront.cli.evaluation import PolicyOption
 from warmfront.errors import SetupError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _POLICIES = "effective,fastest,most-accurate,round-robin"
 @click.command("demo")
 @click.option("--requests", type=click.IntRange(1, 100_000), default=400, show_default=True, help="Texts per policy.")
 @click.option("--seconds", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Time they arrive in.")
-@click.option("--policies", default=_POLICIES, show_default=True, help="Which, in this order.")
+@click.option("--policies", cls=PolicyOption, default=_POLICIES, show_default=True, help="Which, in this order.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Draws arrivals, order of texts and deadlines.")
 @click.option(
     "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".", help="Project folder."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warmfront.cli.api import connected, environment
+from warmfront.cli.evaluation import PolicyOption
 from warmfront.errors import SetupError, WarmfrontError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--target", type=click.Path(file_okay=False, path_type=Path), help="Write files there, for GitOps.")
 @click.option("--wait-timeout", type=click.IntRange(1), default=120, show_default=True, help="Seconds until Ready.")
 @click.option("--min-scale", type=click.IntRange(0), help="Least replicas of the selector.")
-@click.option("--policy", help="Selection policy of the selector.")
+@click.option("--policy", cls=PolicyOption, help="Selection policy of the selector.")
 @click.option("--registry", help="Registry of the images named dev.local/... in the manifests.")
 @click.option("--tag", help="Tag of these images.")
 def command(

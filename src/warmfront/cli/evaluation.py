@@ -1,4 +1,4 @@
-"""What `simulate`, `compare` and `experiment` have in common: scenarios, seeds and overrides as people type them."""
+"""What commands about policies have in common: policies, scenarios, seeds and overrides as people type them."""
 
 import re
 from pathlib import Path
@@ -40,6 +40,17 @@ class Seeds(click.ParamType[list[int]]):
         raise click.BadParameter(
             f"{value!r} are no seeds; write how many, such as 10, or a range such as 100-109", ctx, param
         )
+
+
+class PolicyOption(click.Option):
+    """An option that names policies. Its help lists them; they are imported when somebody asks for it."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option's line, with the names."""
+        from warmfront.selection.policies import POLICIES
+
+        record = super().get_help_record(ctx)
+        return record and (record[0], f"{record[1]}  Policies: {', '.join(POLICIES)}.")
 
 
 def scenario_options(function: Any) -> Any:

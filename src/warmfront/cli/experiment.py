@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warmfront.cli.evaluation import FOLDER, scenario_options
+from warmfront.cli.evaluation import FOLDER, PolicyOption, scenario_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,11 @@ _PLATFORMS = {"embedded": "laptop", "cluster": "cluster"}
     "--target", type=click.Choice(["embedded", "cluster"]), default="embedded", show_default=True, help="Where."
 )
 @click.option(
-    "--policy", default="effective", show_default=True, help="A policy, perhaps with @no-keep, @keep:cheapest."
+    "--policy",
+    cls=PolicyOption,
+    default="effective",
+    show_default=True,
+    help="A policy, perhaps with @no-keep, @keep:cheapest.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws requests and chance.")
 @click.option("--out", type=FOLDER, required=True, help="Folder for the records and fidelity.json.")

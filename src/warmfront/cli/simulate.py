@@ -4,13 +4,17 @@ from pathlib import Path
 
 import click
 
-from warmfront.cli.evaluation import scenario_options
+from warmfront.cli.evaluation import PolicyOption, scenario_options
 
 
 @click.command("simulate")
 @scenario_options
 @click.option(
-    "--policy", default="effective", show_default=True, help="A policy, perhaps with @no-keep, @keep:cheapest."
+    "--policy",
+    cls=PolicyOption,
+    default="effective",
+    show_default=True,
+    help="A policy, perhaps with @no-keep, @keep:cheapest.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws requests and chance.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Records as JSON lines.")

@@ -28,7 +28,7 @@ from warmfront.telemetry.records import ReplicaRow
 _MOST_VARIANTS = 10  # for which the optimum is computed: its time doubles with each
 _CODE = (
     "domain.py", "autoscaling", "selection", "experiments/simulation", "experiments/scenarios", "experiments/oracles",
-    "experiments/several.py", "experiments/contenders.py", "experiments/metrics.py",
+    "experiments/several.py", "experiments/cocktail.py", "experiments/contenders.py", "experiments/metrics.py",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
     @no-plan           it does nothing but choose
     @keep:A+B          an operator keeps one replica of these by min-scale, whatever the policy does; `cheapest` is the
                        variant with the least memory, `all` is every one
+    cocktail           several variants answer every request and vote: a model beside the simulator (cocktail.py)
     clairvoyant        an oracle: sees how this request would end with each variant, and nothing of the next one
     offline-optimum    an oracle: the best that could have been done with all arrivals known; it makes no rows
 
@@ -16,6 +17,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from warmfront.errors import SetupError
+from warmfront.experiments.cocktail import NAME as COCKTAIL
+from warmfront.experiments.cocktail import cocktail
 from warmfront.experiments.oracles.clairvoyant import NAME as CLAIRVOYANT
 from warmfront.experiments.oracles.clairvoyant import clairvoyant
 from warmfront.experiments.scenarios import Scenario
@@ -71,6 +74,8 @@ class Contender:
         """One run of the scenario."""
         world, cases = self.world(scenario), scenario.cases(seed)
         selector, run_id = self.selector(scenario, seed), f"{scenario.name}/{self.name}/{seed}"
+        if self.policy == COCKTAIL:
+            return cocktail(world, cases, seed=seed, run_id=run_id, until_s=scenario.duration_s)
         if self.policy == CLAIRVOYANT:
             hold_s = float(scenario.file.platform.window_s)
             return clairvoyant(
@@ -82,7 +87,7 @@ class Contender:
 def contender(name: str) -> Contender:
     """The contender of that name. Raises SetupError with what there is."""
     policy, *options = name.split("@")
-    known = [*sorted(POLICIES), CLAIRVOYANT, OPTIMUM]
+    known = [*sorted(POLICIES), COCKTAIL, CLAIRVOYANT, OPTIMUM]
     if policy not in known:
         raise SetupError(f"found policy {policy!r}, wanted one of {', '.join(known)}")
     made = Contender(name=name, policy=policy)
