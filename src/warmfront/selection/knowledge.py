@@ -16,6 +16,7 @@ from warmfront.domain import Lesson, Outcome, Profile, Status, Variant, Verdict,
 from warmfront.selection.estimators.accuracy import Accuracy
 from warmfront.selection.estimators.calibration import Calibration
 from warmfront.selection.estimators.cold_start import ColdStart, residual
+from warmfront.selection.estimators.difficulty import Difficulty
 from warmfront.selection.estimators.duration import Duration, Moments, from_spread, total
 from warmfront.selection.estimators.latency import Execution
 from warmfront.selection.estimators.samples import PRIOR_MASS, LogSamples, Shared
@@ -37,16 +38,27 @@ class Environment:
         self.settings = settings
         self.network = Shared(from_spread(settings.network_s))
         self.platform = Shared(from_spread(settings.platform_start_s))
+        self._difficulties: dict[str, Difficulty] = {}
+
+    def difficulty(self, task: str) -> Difficulty:
+        """How hard the task's inputs are for all its variants."""
+        return self._difficulties.setdefault(task, Difficulty())
 
     def export(self, variants: Mapping[str, LearnedVariant]) -> Learned:
         """What was learned of these variants and of what they share, as plain data."""
         age_s = min((one.age_s for one in variants.values()), default=0.0)
-        return Learned(variants=variants, network=self.network.export(), platform=self.platform.export(), age_s=age_s)
+        difficulty = {task: one.export() for task, one in self._difficulties.items()}
+        return Learned(
+            variants=variants, network=self.network.export(), platform=self.platform.export(),
+            difficulty={task: by_size for task, by_size in difficulty.items() if by_size}, age_s=age_s,
+        )  # fmt: skip
 
     def restore(self, learned: Learned, share: float) -> None:
         """Take back that share of what is common to all variants."""
         self.network.restore(learned.network, share)
         self.platform.restore(learned.platform, share)
+        for task, by_size in learned.difficulty.items():
+            self.difficulty(task).restore(by_size, share)
 
 
 class _Served(NamedTuple):
@@ -83,7 +95,9 @@ class Knowledge:
         self._execution = Execution(profile, settings.default_execution_s)
         self._network = LogSamples()
         self._cold_start = ColdStart(profile, environment.platform, settings.default_cold_start_s)
-        self._accuracy = Accuracy(profile, settings.default_accuracy)
+        self._accuracy = Accuracy(
+            variant.name, profile, settings.default_accuracy, environment.difficulty(variant.task)
+        )
         self._when_warm, self._when_waiting = Calibration(), Calibration()
         self._memory_mb = profile.memory_mb
         self._replies = 0
@@ -161,10 +175,15 @@ class Knowledge:
         self.refresh()
         return moved
 
-    def learn_accuracy(self, verdict: Verdict) -> None:
-        """Learn how right an answer was."""
-        self._accuracy.observe(verdict.size_bytes, verdict.correct)
+    def learn_accuracy(self, verdict: Verdict) -> bool:
+        """Learn how right an answer was; true when that moved what all variants of the task share."""
+        moved = self._accuracy.observe(verdict.size_bytes, verdict.correct)
         self.refresh()
+        return moved
+
+    def believed(self, size: int) -> tuple[float, float]:
+        """Expected accuracy at this size, and how far the truth may be from it."""
+        return self._accuracy.estimate(size), self._accuracy.spread(size)
 
     def learn_reply(self, lesson: Lesson) -> bool:
         """Learn from a reply, one's own or a peer's; true when that moved the network's share, for everybody."""

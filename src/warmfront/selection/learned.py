@@ -25,14 +25,18 @@ class Samples(NamedTuple):
     fade: float = 1.0
 
 
-class Judged(NamedTuple):
-    """Fading count of judged answers and sum of their differences from the declared accuracy."""
+class Errors(NamedTuple):
+    """Fading counts of errors: how many the declared accuracies expected, and how many there were."""
 
-    answers: float = 0.0
-    total: float = 0.0
+    expected: float = 0.0
+    observed: float = 0.0
+
+    def brief(self) -> "Errors":
+        """To four significant digits."""
+        return Errors(brief(self.expected), brief(self.observed))
 
 
-_NO_SAMPLES, _NO_JUDGED = Samples(), Judged()
+_NO_SAMPLES, _NO_ERRORS = Samples(), Errors()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +55,8 @@ class LearnedVariant:
     execution_by_size: Mapping[int, Samples] = field(default_factory=dict)
     network: Samples = _NO_SAMPLES
     cold_start: Samples = _NO_SAMPLES
-    accuracy: Judged = _NO_JUDGED
-    accuracy_by_size: Mapping[int, Judged] = field(default_factory=dict)
+    accuracy: Errors = _NO_ERRORS
+    accuracy_by_size: Mapping[int, Errors] = field(default_factory=dict)
     warm: tuple[float, ...] = ()
     waiting: tuple[float, ...] = ()
 
@@ -60,13 +64,9 @@ class LearnedVariant:
         _check_samples("execution", self.execution, *self.execution_by_size.values())
         _check_samples("network", self.network)
         _check_samples("cold_start", self.cold_start)
-        for judged in (self.accuracy, *self.accuracy_by_size.values()):
-            _check("accuracy", judged)
-            if judged.answers < 0 or abs(judged.total) > judged.answers:
-                raise ValueError(f"accuracy has {judged}; the total must lie within the answers")
+        _check_errors("accuracy", self.accuracy, *self.accuracy_by_size.values())
         for name, by_size in (("execution", self.execution_by_size), ("accuracy", self.accuracy_by_size)):
-            if not all(0 <= size < _MOST_CLASSES for size in by_size):
-                raise ValueError(f"{name}_by_size has classes {sorted(by_size)}; they must lie in [0, {_MOST_CLASSES})")
+            _check_classes(f"{name}_by_size", by_size)
         for name, masses in (("warm", self.warm), ("waiting", self.waiting)):
             _check(name, masses)
             if any(mass < 0 for mass in masses) or (masses and not sum(masses)):
@@ -76,16 +76,23 @@ class LearnedVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """What a selector has learned of each variant and of what they share; `age_s` ago the latter was last taught."""
+    """What a selector has learned of each variant and of what they share; `age_s` ago the latter was last taught.
+
+    `difficulty` is how hard inputs are for all variants of a task: errors by task and size class.
+    """
 
     variants: Mapping[str, LearnedVariant] = field(default_factory=dict)
     network: Samples = _NO_SAMPLES
     platform: Samples = _NO_SAMPLES
+    difficulty: Mapping[str, Mapping[int, Errors]] = field(default_factory=dict)
     age_s: float = 0.0
 
     def __post_init__(self) -> None:
         _check_samples("network", self.network)
         _check_samples("platform", self.platform)
+        for by_size in self.difficulty.values():
+            _check_classes("difficulty", by_size)
+            _check_errors("difficulty", *by_size.values())
         _check_age(self.age_s)
 
 
@@ -105,6 +112,18 @@ def _check_samples(name: str, *all_samples: Samples) -> None:
         _check(name, samples)
         if samples.weight < 0 or samples.m2 < 0 or not 0 <= samples.fade <= 1:
             raise ValueError(f"{name} has {samples}; weight and m2 must be at least 0, fade must lie in [0, 1]")
+
+
+def _check_errors(name: str, *all_errors: Errors) -> None:
+    for errors in all_errors:
+        _check(name, errors)
+        if errors.expected < 0 or errors.observed < 0:
+            raise ValueError(f"{name} has {errors}; errors must be at least 0")
+
+
+def _check_classes(name: str, by_size: Iterable[int]) -> None:
+    if not all(0 <= size < _MOST_CLASSES for size in by_size):
+        raise ValueError(f"{name} has classes {sorted(by_size)}; they must lie in [0, {_MOST_CLASSES})")
 
 
 def _check(name: str, numbers: Iterable[float]) -> None:

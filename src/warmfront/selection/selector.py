@@ -245,9 +245,10 @@ class Selector:
 
     def _learn(self, known: KnownVariant, taught: Lesson | Verdict, now: float) -> None:
         known.taught_at = now
+        knowledge = known.knowledge
         if isinstance(taught, Verdict):
-            known.knowledge.learn_accuracy(taught)
-        elif known.knowledge.learn_reply(taught):
+            self._planner.judged(known.variant.task)
+        if knowledge.learn_accuracy(taught) if isinstance(taught, Verdict) else knowledge.learn_reply(taught):
             self._refresh_all()
 
     def _judge(self, feedback: Feedback, now: float) -> None:

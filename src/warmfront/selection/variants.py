@@ -34,6 +34,7 @@ class KnownVariant:
         self.used_at = NEVER  # when last a request was sent, ended or made it ready: the platform's window starts anew
         self.asked_at = NEVER  # when last a request was sent
         self.kept_until = NEVER  # by the plan
+        self.bonus = 0.0  # how much better it is believed to be than it is, to find out
         self.charge = 0.0  # what sending it a request costs beyond that request
         self.hold_s = self._settings.hold_s  # how long an idle replica was seen to stay
         self.lingers_s = 0.0  # and how long one that was kept no longer
@@ -110,7 +111,7 @@ class KnownVariant:
         """One more request is on its way; if nothing is ready or coming, it makes a start come."""
         self.in_flight += 1
         self.used_at = self.asked_at = now
-        self.charge = 0.0  # from now on the platform holds it for this one
+        self.charge = -self.bonus  # from now on the platform holds it for this one
         if self._peers:
             self._estimate()
         if self.in_flight >= self._free:

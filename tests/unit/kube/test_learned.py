@@ -11,7 +11,7 @@ from warmfront.errors import Conflict, Unauthorized, UpstreamFailed
 from warmfront.kube import learned as kept
 from warmfront.kube.learned import Archive, FilePlace, decode, encode, merge
 from warmfront.selection.estimators.calibration import BINS
-from warmfront.selection.learned import Judged, Learned, LearnedVariant, Samples
+from warmfront.selection.learned import Errors, Learned, LearnedVariant, Samples
 
 PROFILE = Profile(
     accuracy=0.8, accuracy_by_bytes=((24, 0.72), (200, 0.92)), latency_s=Spread(p50=0.01, p95=0.02),
@@ -36,8 +36,8 @@ def full() -> LearnedVariant:
 
     return variant(
         12.34, execution=samples(), execution_by_size={n: samples() for n in range(12)}, network=samples(),
-        cold_start=samples(), accuracy=Judged(512.3, -40.25),
-        accuracy_by_size={n: Judged(97.31, -8.123) for n in range(12)},
+        cold_start=samples(), accuracy=Errors(512.3, 40.25),
+        accuracy_by_size={n: Errors(97.31, 8.123) for n in range(12)},
         warm=tuple(round(rng.expovariate(0.3), 2) for _ in range(BINS + 1)),
         waiting=tuple(round(rng.expovariate(0.3), 2) for _ in range(BINS + 1)),
     )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from warmfront.domain import Profile, Spread
 from warmfront.selection.estimators.accuracy import Accuracy
 from warmfront.selection.estimators.cold_start import ColdStart, residual
+from warmfront.selection.estimators.difficulty import Difficulty
 from warmfront.selection.estimators.duration import Duration, from_spread
 from warmfront.selection.estimators.latency import Execution
 from warmfront.selection.estimators.samples import Shared
@@ -139,9 +140,13 @@ def test_residual_agrees_with_simulation():
     assert left[len(left) // 2] == pytest.approx(residual(start, 9.0).p50, rel=0.03)
 
 
+def accuracy_of(profile, difficulty=None, name="v"):
+    return Accuracy(name, profile, 0.5, difficulty or Difficulty())
+
+
 def test_accuracy_interpolates_the_declared_points():
     """Straight lines over the logarithm of the size, flat outside."""
-    accuracy = Accuracy(Profile(accuracy=0.1, accuracy_by_bytes=((24, 0.72), (96, 0.92))), 0.5)
+    accuracy = accuracy_of(Profile(accuracy=0.1, accuracy_by_bytes=((24, 0.72), (96, 0.92))))
     assert [accuracy.estimate(size) for size in (0, 24, 48, 96, 10_000)] == pytest.approx(
         [0.72, 0.72, 0.82, 0.92, 0.92]
     )
@@ -149,13 +154,15 @@ def test_accuracy_interpolates_the_declared_points():
 
 def test_accuracy_without_points_is_the_declared_or_the_default():
     """The flat accuracy, else the default of nothing known."""
-    assert Accuracy(Profile(accuracy=0.7), 0.5).estimate(10) == 0.7
-    assert Accuracy(Profile(), 0.5).estimate(10) == 0.5
+    assert accuracy_of(Profile(accuracy=0.7)).estimate(10) == 0.7
+    assert accuracy_of(Profile()).estimate(10) == 0.5
 
 
 def test_feedback_corrects_a_wrong_accuracy():
-    """A declared 0.9 that is really 0.5: twenty judged answers go half the way, two hundred nearly all."""
-    accuracy = Accuracy(Profile(accuracy=0.9), 0.5)
+    """Declared 0.9, really 0.5. After 20 judged answers 2 errors were expected and 10 seen, so that the profile counts
+    as 2 errors only: (10 + 2) / (2 + 2) = 3 times as many errors are believed, 0.7; after 200 it is nearly 0.5.
+    """
+    accuracy = accuracy_of(Profile(accuracy=0.9))
     for i in range(20):
         accuracy.observe(100, i % 2)
     assert accuracy.estimate(100_000) == pytest.approx(0.7, abs=0.02)
@@ -166,7 +173,7 @@ def test_feedback_corrects_a_wrong_accuracy():
 
 def test_feedback_is_learned_by_size():
     """Right on long inputs and wrong on short ones: both are learned, and a size never seen lies between."""
-    accuracy = Accuracy(Profile(accuracy=0.7), 0.5)
+    accuracy = accuracy_of(Profile(accuracy=0.7))
     for _ in range(100):
         accuracy.observe(20, 0.0)
         accuracy.observe(5000, 1.0)
@@ -176,23 +183,65 @@ def test_feedback_is_learned_by_size():
 
 
 def test_accuracy_stays_a_share():
-    """However one-sided the feedback, the estimate lies in [0, 1]."""
-    accuracy = Accuracy(Profile(accuracy_by_bytes=((10, 0.2), (1000, 1.0))), 0.5)
+    """However one-sided the feedback, the estimate lies in [0, 1], also where no error was expected."""
+    accuracy = accuracy_of(Profile(accuracy_by_bytes=((10, 0.2), (1000, 1.0))))
     for _ in range(300):
         accuracy.observe(10, 1.0)
-    assert 0.0 <= accuracy.estimate(1000) <= 1.0
+        accuracy.observe(1000, 0.0)
+    assert all(0.0 <= accuracy.estimate(size) <= 1.0 for size in (10, 100, 1000))
 
 
 def test_accuracy_of_a_successor_starts_near_what_was_learned():
-    """The new revision keeps twenty judged answers' worth of its predecessor's record."""
-    accuracy = Accuracy(Profile(accuracy=0.9), 0.5)
+    """The new revision keeps as much of its predecessor's record as belongs to four expected errors."""
+    accuracy = accuracy_of(Profile(accuracy=0.9))
     for i in range(400):
         accuracy.observe(100, i % 2)
+    learned = accuracy.estimate(100_000)
     accuracy.renew(Profile(accuracy=0.9))
-    assert accuracy.estimate(100_000) == pytest.approx(0.7, abs=0.03)
+    assert accuracy.estimate(100_000) == pytest.approx(0.63, abs=0.05)
+    assert accuracy.estimate(100_000) > learned
     for _ in range(60):
         accuracy.observe(100, 1.0)
     assert accuracy.estimate(100) > 0.8
+    fresh = accuracy_of(Profile(accuracy=0.9))
+    fresh.renew(Profile(accuracy=0.8))
+    assert fresh.estimate(100) == 0.8
+
+
+def test_hard_inputs_are_hard_for_everybody():
+    """One variant is judged on short and long inputs and errs on the short. The other one, never judged, is believed to
+    err there as many times more than declared; who of the two is better does not change.
+    """
+    shared = Difficulty()
+    judged, unjudged = accuracy_of(Profile(accuracy=0.9), shared), accuracy_of(Profile(accuracy=0.8), shared, "w")
+    for i in range(100):
+        judged.observe(20, float(i % 5 != 0))
+        judged.observe(5000, 1.0)
+    assert judged.estimate(20) == pytest.approx(0.8, abs=0.03)
+    assert unjudged.estimate(20) == pytest.approx(1 - 0.2 * 1.7, abs=0.05)
+    assert unjudged.estimate(5000) > 0.9
+    assert unjudged.estimate(20) < judged.estimate(20)
+
+
+def test_one_wrong_profile_casts_doubt_on_the_others():
+    """A declared accuracy counts as four expected errors; less once another was wrong by a factor, never below two."""
+    shared = Difficulty()
+    wrong, other = accuracy_of(Profile(accuracy=0.95), shared), accuracy_of(Profile(accuracy=0.8), shared, "w")
+    believed = other.spread(100)
+    for i in range(60):
+        wrong.observe(100, i % 2)
+    assert shared.trust == pytest.approx(2.0, rel=0.1)
+    assert other.spread(100) > believed
+    assert other.estimate(100) == pytest.approx(0.8, abs=0.01)
+
+
+def test_what_agrees_with_the_profiles_confirms_them():
+    """One error in ten, as declared: after a hundred answers a profile counts as more than at first."""
+    shared = Difficulty()
+    right = accuracy_of(Profile(accuracy=0.9), shared)
+    for i in range(100):
+        right.observe(100, float(i % 10 != 0))
+    assert shared.trust > 5
 
 
 def test_durations_are_tuples_of_logarithms():

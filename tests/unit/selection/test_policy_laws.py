@@ -1,6 +1,7 @@
 """What holds of every policy, whatever it is made of: played in a small world where much goes wrong."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from tests.unit.experiments.worlds import poisson, requests, truth, world
@@ -34,12 +35,12 @@ def cases(seed, rate=3.0, seconds=240.0, **more):
     return played
 
 
-def play(policy, seed=1, settings=None, **more):
+def play(policy, seed=1, settings=None, the_world=WORLD, **more):
     def built():
         return Selector(policy=POLICIES[policy](rng=random.Random(seed)), settings=settings or SelectorSettings())
 
     asked = cases(seed, **more)
-    return asked, simulate(WORLD, asked, built, seed=seed)
+    return asked, simulate(the_world, asked, built, seed=seed)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -55,8 +56,8 @@ def test_every_request_ends_and_goes_to_a_variant_there_is(policy):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_floor_is_kept(policy):
-    """With a floor of 0.7 nobody is sent to `fast` while one above it is there."""
-    _, run = play(policy, seconds=60.0, min_accuracy=0.7)
+    """With a floor of 0.7 nobody is sent to `fast`, declared 0.6 and never judged, while one above it is there."""
+    _, run = play(policy, seconds=60.0, min_accuracy=0.7, the_world=replace(WORLD, feedback_share=0.0))
     served = [row.variant for row in run.requests if row.reason == "chosen"]
     assert served
     assert "fast" not in served

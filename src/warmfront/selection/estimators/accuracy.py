@@ -2,34 +2,39 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from math import log
+from math import inf, log, sqrt
 
 from warmfront.domain import Profile
-from warmfront.selection.learned import Judged, brief
+from warmfront.selection.estimators.difficulty import Difficulty, faded
+from warmfront.selection.learned import Errors
 
-DECLARED_MASS = 20.0  # a declared accuracy counts as much as this many judged answers
-DEFAULT_MASS = 2.0
+DEFAULT_ERRORS = 1.0  # an accuracy that was not even declared counts at most as much as so many expected errors
+CLASS_ERRORS = 4.0  # and the whole variant inside one size class as much as so many
 DECAY = 0.999
-INHERITED_MASS = 20.0
+INHERITED_ERRORS = 4.0
+LEAST_ERROR = 0.01  # nobody is believed to be perfect
 
 
 class Accuracy:
     """Answers the expected accuracy by input size, in [0, 1].
 
     Before any feedback: `accuracy_by_bytes`, straight lines over the logarithm of the size and flat outside; else the
-    declared `accuracy`; else the stated default. Judged answers correct it as in a Beta posterior, for the variant as a
-    whole and, shrunk towards that, per size class (each four times the last).
+    declared `accuracy`; else the stated default. Judged answers correct the share of errors by a ratio, as a
+    Gamma-Poisson posterior does: that of the task's inputs of this size (`difficulty`), of the variant as a whole, and,
+    shrunk towards that, of the variant per size class (each four times the last).
     """
 
-    def __init__(self, profile: Profile, default: float) -> None:
+    def __init__(self, name: str, profile: Profile, default: float, difficulty: Difficulty) -> None:
+        self._name = name
         self._default = default
-        self._all = _Tally()
-        self._classes: dict[int, _Tally] = {}
+        self._difficulty = difficulty
+        self._all = Errors()
+        self._classes: dict[int, Errors] = {}
         self._set(profile)
 
     def _set(self, profile: Profile) -> None:
         declared = profile.accuracy is not None or bool(profile.accuracy_by_bytes)
-        self._mass = DECLARED_MASS if declared else DEFAULT_MASS
+        self._most_trust = inf if declared else DEFAULT_ERRORS
         flat = self._default if profile.accuracy is None else profile.accuracy
         points = profile.accuracy_by_bytes or ((1, flat),)
         self._sizes = [log(max(size, 1)) for size, _ in points]
@@ -46,58 +51,55 @@ class Accuracy:
 
     def estimate(self, size: int) -> float:
         """The expected accuracy for an input of `size` bytes."""
-        whole = self.declared(size) + self._all.total / (self._mass + self._all.count)
-        one = self._classes.get(size.bit_length() // 2)
-        if one is not None:
-            # the tally holds differences from the declared value: move them to differences from `whole`
-            moved = one.total + one.count * (self.declared(size) - whole)
-            whole += moved / (self._mass + one.count)
-        return min(max(whole, 0.0), 1.0)
+        tally = self._classes.get(size.bit_length() // 2)
+        if not self._all.expected and self._difficulty.ratio(size) == 1:
+            return self.declared(size)
+        trust = self._trust
+        ratio = (self._all.observed + trust) / (self._all.expected + trust)
+        if tally is not None:
+            ratio *= (tally.observed + CLASS_ERRORS) / (tally.expected * ratio + CLASS_ERRORS)
+        return max(1 - self._expected(size) * ratio, 0.0)
 
-    def observe(self, size: int, correct: float) -> None:
-        """Learn that an answer was right (1), wrong (0) or in between."""
-        difference = correct - self.declared(size)
-        self._all.add(difference)
-        self._classes.setdefault(size.bit_length() // 2, _Tally()).add(difference)
+    def spread(self, size: int) -> float:
+        """How far the variant as a whole may be from what is believed of it here, as a standard deviation."""
+        trust = self._trust
+        ratio_spread = sqrt(self._all.observed + trust) / (self._all.expected + trust)
+        return min(self._expected(size) * ratio_spread, 0.5)
+
+    @property
+    def _trust(self) -> float:
+        """How many expected errors the profile counts as."""
+        return min(self._difficulty.trust, self._most_trust)
+
+    def _expected(self, size: int) -> float:
+        """The share of errors, going by the profile and by how hard inputs of this size are for everybody."""
+        return max(1 - self.declared(size), LEAST_ERROR) * self._difficulty.ratio(size)
+
+    def observe(self, size: int, correct: float) -> bool:
+        """Learn that an answer was right (1), wrong (0) or in between. True when that tells about all variants."""
+        expected, observed = self._expected(size), 1 - correct
+        class_ = size.bit_length() // 2
+        self._all = faded(self._all, DECAY, expected, observed)
+        self._classes[class_] = faded(self._classes.get(class_, Errors()), DECAY, expected, observed)
+        trust_moved = self._difficulty.judge(self._name, self._all)
+        return self._difficulty.observe(size, max(1 - self.declared(size), LEAST_ERROR), observed) or trust_moved
 
     def renew(self, profile: Profile) -> None:
-        """A new revision: what the last one taught stays, as a few judged answers."""
+        """A new revision: what the last one taught stays, as if from a few errors."""
         self._set(profile)
-        for tally in (self._all, *self._classes.values()):
-            tally.inherit(INHERITED_MASS)
+        self._all = _inherited(self._all)
+        self._classes = {class_: _inherited(errors) for class_, errors in self._classes.items()}
 
-    def export(self) -> tuple[Judged, dict[int, Judged]]:
+    def export(self) -> tuple[Errors, dict[int, Errors]]:
         """What was learned, as plain data: of all sizes, and by size class."""
-        return self._all.export(), {size: tally.export() for size, tally in self._classes.items()}
+        return self._all.brief(), {class_: errors.brief() for class_, errors in self._classes.items()}
 
-    def restore(self, judged: Judged, by_size: Mapping[int, Judged], share: float) -> None:
+    def restore(self, errors: Errors, by_size: Mapping[int, Errors], share: float) -> None:
         """Take back that `share` of what was exported under the same profile."""
-        self._all.restore(judged, share)
-        for size, one in by_size.items():
-            self._classes.setdefault(size, _Tally()).restore(one, share)
+        self._all = faded(errors, share)
+        self._classes = {class_: faded(one, share) for class_, one in by_size.items()}
+        self._difficulty.judge(self._name, self._all)
 
 
-class _Tally:
-    """Fading count of judged answers and sum of their differences from the declared accuracy."""
-
-    __slots__ = ("count", "total")
-
-    def __init__(self) -> None:
-        self.count = 0.0
-        self.total = 0.0
-
-    def add(self, difference: float) -> None:
-        self.count = self.count * DECAY + 1
-        self.total = self.total * DECAY + difference
-
-    def inherit(self, mass: float) -> None:
-        if self.count > mass:
-            self.total *= mass / self.count
-            self.count = mass
-
-    def export(self) -> Judged:
-        count = brief(self.count)
-        return Judged(count, max(-count, min(brief(self.total), count)))
-
-    def restore(self, judged: Judged, share: float) -> None:
-        self.count, self.total = judged.answers * share, judged.total * share
+def _inherited(errors: Errors) -> Errors:
+    return faded(errors, min(INHERITED_ERRORS / errors.expected, 1.0)) if errors.expected else errors

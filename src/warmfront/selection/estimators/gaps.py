@@ -118,6 +118,11 @@ class Gaps:
         """How many gaps are remembered."""
         return self.short + len(self.long)
 
+    @property
+    def mean_s(self) -> float:
+        """The mean gap."""
+        return (self.short_s + sum(self.long) + FIRST_S) / (self.count + 0.5)
+
     def surprising(self, age_s: float) -> bool:
         """Whether a silence of this age is longer than nine of ten long gaps."""
         return sum(gap > age_s for gap in self.long) * DECILES <= len(self.long)

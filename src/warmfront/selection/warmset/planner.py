@@ -15,6 +15,7 @@ from warmfront.selection.estimators.gaps import Gaps
 from warmfront.selection.policies.base import Policy
 from warmfront.selection.settings import SelectorSettings
 from warmfront.selection.variants import NEVER, KnownVariant
+from warmfront.selection.warmset.curiosity import Curiosity
 from warmfront.selection.warmset.model import Kind, Model, Option
 from warmfront.selection.warmset.recent import Recent
 
@@ -64,6 +65,12 @@ class Planner:
     def forget(self, task: str) -> None:
         """The task has no variant any more."""
         self._plans.pop(task, None)
+
+    def judged(self, task: str) -> None:
+        """One more answer was judged right or wrong."""
+        plan = self._plans.get(task)
+        if plan is not None:
+            plan.curiosity.judged()
 
     def changed(self, task: str) -> None:
         """A variant of the task is awake that was not, or the other way round."""
@@ -123,6 +130,7 @@ class _TaskPlan:
         self._recent = Recent(policy, settings)
         self._gaps = Gaps()
         self._wakes = policy.wakes
+        self.curiosity = Curiosity()
         self._last_at = NEVER
         self._seen = 0  # requests
         self._solved_seen, self._solved_at, self._solved_age_s = 0, NEVER, 0.0
@@ -139,6 +147,8 @@ class _TaskPlan:
         self._last_at = max(now, self._last_at)
         self._seen += 1
         self.look_at = NEVER
+        if self.curiosity.asked():
+            self._solved_seen = 0
 
     # charges
 
@@ -156,7 +166,8 @@ class _TaskPlan:
             return
         for known, charge in zip(self._modelled, model.charges(self._awake(now)), strict=True):
             warm = known.warmth(now) is Warmth.WARM
-            known.charge = charge * (min(max((now - known.used_at) / known.hold_s, 0.0), 1.0) if warm else 1.0)
+            part = min(max((now - known.used_at) / known.hold_s, 0.0), 1.0) if warm else 1.0
+            known.charge = charge * part - known.bonus
 
     # the plan
 
@@ -254,6 +265,7 @@ class _TaskPlan:
         if not due and not surprising and self._model is not None and all(k in usable for k in self._modelled):
             return
         self._solved_seen, self._solved_at, self._solved_age_s = self._seen, now, max(age_s, 20.0)
+        self._wonder(usable, now)
         kinds = self._recent.kinds(usable)
         if len(usable) > MOST_MODELLED:
             usable, kinds = _pick(usable, kinds)
@@ -265,13 +277,23 @@ class _TaskPlan:
         self._model = Model(options, kinds, idle, most_gb=room_gb, may_keep=self._settings.may_keep, values=values)
         self.priced_until = NEVER
 
+    def _wonder(self, usable: Sequence[KnownVariant], now: float) -> None:
+        """Whether to find out about somebody: compared with those who would be awake anyway."""
+        if self._model is None or not self.curiosity.may:
+            return
+        awake = self._model.wanted(0.0, self._awake(now), None, 0)
+        names = [known for v, known in enumerate(self._modelled) if awake >> v & 1]
+        used = sum(1 << v for v, known in enumerate(usable) if known in names)
+        gap_s = self._gaps.mean_s
+        self.curiosity.consider(usable, self._recent.kinds(usable), used, gap_s, self._recent.size)
+
     # explaining
 
     def _why(self, age_s: float, without: int, with_: int, v: int, answered: int | None) -> str:
         """The numbers of one variant's being in the set or not."""
         model = self._model
         assert model is not None
-        one = model.options[v]
+        one, bonus = model.options[v], self._modelled[v].bonus
         i = model.idle.step(age_s)
         soon = model.idle.expected(age_s, one.hold_s)
         gain = model.worth(age_s, with_, answered) - model.worth(age_s, without, answered)
@@ -279,6 +301,7 @@ class _TaskPlan:
             f"{age_s:.0f} s idle, {soon:.2g} requests expected in {one.hold_s:.0f} s: worth {gain:+.4f}; "
             f"with it a request is worth {model.reward(with_):.3f}, without {model.reward(without):.3f}; "
             f"costs {one.price_per_s:.2g} per s, {model.starting(i, with_ | 1 << v, 1 << v):.2g} to start"
+            + (f"; believed {bonus:.2f} more accurate than it is, to find out" if bonus else "")
         )
 
     def describe(self, task: str, variants: Sequence[KnownVariant], now: float, room_gb: float) -> WarmSet:

@@ -33,6 +33,11 @@ class Recent:
         """One more request, which came while `crowd` others were under way."""
         self._requests.append((size, request, crowd))
 
+    @property
+    def size(self) -> int:
+        """The latest request's."""
+        return self._requests[-1][0]
+
     def kinds(self, variants: Sequence[KnownVariant]) -> list[Kind]:
         """The recent requests, those alike as one, each with its worth by variant."""
         counts: dict[_Likeness, int] = {}
@@ -51,9 +56,10 @@ class Recent:
 
             queues = QUEUES if crowd else QUEUES[:1]
             awake = tuple(
-                tuple(worth(known.knowledge.warm(size, ahead, known.slots)) for ahead in queues) for known in variants
+                tuple(worth(_better(known.knowledge.warm(size, ahead, known.slots), known.bonus)) for ahead in queues)
+                for known in variants
             )
-            asleep = tuple(worth(known.knowledge.waiting(size, None, 0, 1)) for known in variants)
+            asleep = tuple(worth(_better(known.knowledge.waiting(size, None, 0, 1), known.bonus)) for known in variants)
             shares[awake, asleep, crowd] = shares.get((awake, asleep, crowd), 0) + counts[key]
         whole = len(self._requests)
         return [Kind(count / whole, awake, asleep, crowd) for (awake, asleep, crowd), count in shares.items()]
@@ -61,6 +67,11 @@ class Recent:
     def _log_budget(self, request: Request) -> float:
         deadline = request.deadline_at
         return log_budget(self._settings.transport_timeout_s if deadline is None else deadline - request.arrival_at)
+
+
+def _better(forecast: Forecast, bonus: float) -> Forecast:
+    """As if the variant were so much more accurate."""
+    return forecast._replace(accuracy=min(forecast.accuracy + bonus, 1.0)) if bonus else forecast
 
 
 def _octave(log_budget_s: float) -> int:
