@@ -91,7 +91,8 @@ class Model:
         self._kinds = kinds
         n = len(options)
         self._all = range(1 << n)
-        self._without = [[s for s in self._all if not s >> v & 1] for v in range(n)]
+        without = [[s for s in self._all if not s >> v & 1] for v in range(n)]
+        self._without = {v: [[s for s in row if v < 0 or s >> v & 1] for row in without] for v in range(-1, n)}
         self._price = [sum(one.price_per_s for v, one in enumerate(options) if s >> v & 1) for s in self._all]
         self._over = [
             OVER * max(sum(o.memory_gb for v, o in enumerate(options) if s >> v & 1 and not o.kept) - most_gb, 0.0)
@@ -260,11 +261,10 @@ class Model:
             return [x[s & stays] for s in self._all]
         w = list(x)
         missed = self._missed[i]
+        without = self._without[bound]  # sets in which the one that is bound is not awake do not count
         for v in self._slowest_first:
-            if v == bound:
-                continue
             bit, gain, lost, start_cost = 1 << v, self._gain[v], missed[v], self._start_cost[v]
-            for s in self._without[v]:
+            for s in without[v]:
                 asleep, awake = w[s], w[s | bit]
                 started = awake - start_cost - lost * gain[s]
                 if started > asleep:

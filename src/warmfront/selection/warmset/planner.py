@@ -266,9 +266,9 @@ class _TaskPlan:
             return
         self._solved_seen, self._solved_at, self._solved_age_s = self._seen, now, max(age_s, 20.0)
         self._wonder(usable, now)
-        kinds = self._recent.kinds(usable)
         if len(usable) > MOST_MODELLED:
-            usable, kinds = _pick(usable, kinds)
+            usable = _pick(usable, self._recent.kinds(usable, asleep_too=False))
+        kinds = self._recent.kinds(usable)
         options = [_option(known, now) for known in usable]
         old = self._model
         values = old.values if old is not None and self._modelled == usable else None
@@ -347,22 +347,19 @@ def _option(known: KnownVariant, now: float) -> Option:
     )  # fmt: skip
 
 
-def _pick(usable: list[KnownVariant], kinds: list[Kind]) -> tuple[list[KnownVariant], list[Kind]]:
-    """The few variants that add most to each other for what a minute of them costs, and the kinds with their worths."""
+def _pick(usable: list[KnownVariant], kinds: list[Kind]) -> list[KnownVariant]:
+    """The few variants that add most to each other for what a minute of them costs."""
     best = [0.0] * len(kinds)
-    left = list(range(len(usable)))
+    left = set(range(len(usable)))
     picked: list[int] = []
+
+    def profit(v: int) -> float:
+        adds = sum(k.share * max(k.awake[v][0] - b, 0.0) for k, b in zip(kinds, best, strict=True))
+        return adds - usable[v].knowledge.price_per_s * A_WHILE_S
+
     while left and len(picked) < MOST_MODELLED:
-        adds = {
-            v: sum(kind.share * max(kind.awake[v][0] - b, 0.0) for kind, b in zip(kinds, best, strict=True))
-            - usable[v].knowledge.price_per_s * A_WHILE_S
-            for v in left
-        }
-        found = max(left, key=adds.__getitem__)
-        left.remove(found)
+        found = max(sorted(left), key=profit)
+        left.discard(found)
         picked.append(found)
-        best = [max(b, kind.awake[found][0]) for kind, b in zip(kinds, best, strict=True)]
-    picked.sort()
-    return [usable[v] for v in picked], [
-        Kind(k.share, tuple(k.awake[v] for v in picked), tuple(k.asleep[v] for v in picked), k.crowd) for k in kinds
-    ]
+        best[:] = [max(b, k.awake[found][0]) for k, b in zip(kinds, best, strict=True)]
+    return [usable[v] for v in sorted(picked)]

@@ -38,8 +38,8 @@ class Recent:
         """The latest request's."""
         return self._requests[-1][0]
 
-    def kinds(self, variants: Sequence[KnownVariant]) -> list[Kind]:
-        """The recent requests, those alike as one, each with its worth by variant."""
+    def kinds(self, variants: Sequence[KnownVariant], *, asleep_too: bool = True) -> list[Kind]:
+        """The recent requests, those alike as one, each with its worth by variant (without `asleep_too`: if awake)."""
         counts: dict[_Likeness, int] = {}
         samples: dict[_Likeness, tuple[int, Request, float]] = {}
         for size, request, crowd in self._requests:
@@ -59,7 +59,11 @@ class Recent:
                 tuple(worth(_better(known.knowledge.warm(size, ahead, known.slots), known.bonus)) for ahead in queues)
                 for known in variants
             )
-            asleep = tuple(worth(_better(known.knowledge.waiting(size, None, 0, 1), known.bonus)) for known in variants)
+            asleep = tuple(
+                worth(_better(known.knowledge.waiting(size, None, 0, 1), known.bonus))
+                for known in variants
+                if asleep_too
+            )
             shares[awake, asleep, crowd] = shares.get((awake, asleep, crowd), 0) + counts[key]
         whole = len(self._requests)
         return [Kind(count / whole, awake, asleep, crowd) for (awake, asleep, crowd), count in shares.items()]
