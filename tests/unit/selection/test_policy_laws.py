@@ -6,12 +6,11 @@ from dataclasses import replace
 import pytest
 from tests.unit.experiments.worlds import poisson, requests, truth, world
 
-from warmfront.domain import Keep, Outcome, Release, Start, Status, Warmth
+from warmfront.domain import Keep, Release, Start, Status, Warmth
 from warmfront.experiments.simulation.simulator import simulate
 from warmfront.experiments.simulation.world import Case, Change
 from warmfront.selection.policies import POLICIES, ramsis
 from warmfront.selection.policies.comparing import Comparing
-from warmfront.selection.policies.traffic import in_time
 from warmfront.selection.selector import Selector, SelectorSettings
 
 WORLD = world(
@@ -70,21 +69,6 @@ def test_without_leave_to_keep_nothing_is_kept(policy):
     assert "keep" not in {row.cause for row in run.replicas}
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_asking_twice_answers_alike_and_changes_nothing(lab, policy):
-    """A decision can be asked for as often as one likes, by name or by chance."""
-    selector = lab.selector(
-        lab.seen("a", lab.profile(0.7), ready=1), lab.seen("b", lab.profile(0.9, 0.05), ready=1),
-        lab.seen("c", lab.profile(0.8, 0.02, 5.0)), policy=policy,
-    )  # fmt: skip
-    for i in range(20):
-        lab.reply(selector, lab.send(selector, lab.request(f"q{i}", at=float(i))), 0.05)
-    request = lab.request("again", at=30.0)
-    first = selector.decide(request, 30.0)
-    assert all(selector.decide(request, 30.0) == first for _ in range(3))
-    assert first.chosen in first.alternatives
-
-
 class Scripted(Comparing):
     """Wants what it is told to want."""
 
@@ -116,28 +100,6 @@ def test_what_a_policy_wants_awake_is_carried_out_as_far_as_may_be(lab, may_keep
     assert selector.next_plan_at() == 0.0
     assert lab.numbers(selector, "b", now=1.0).warmth is Warmth.STARTING
     assert (lab.numbers(selector, "a", now=1.0).warmth is Warmth.STARTING) is may_keep
-
-
-def test_the_share_in_time_of_a_queue():
-    """Nobody waits for places without number; beyond what can be served nobody is in time; Erlang C in between: one
-    server at half load makes half of all wait, and with no time to wait the other half is in time.
-    """
-    assert in_time(100.0, float("inf"), 1.0, 0.0) == 1.0
-    assert in_time(2.0, 1.0, 1.0, 10.0) == 0.0
-    assert in_time(0.5, 1.0, 1.0, 0.0) == pytest.approx(0.5)
-
-
-def test_mulambda_learns_nothing_from_what_was_cut_off(lab):
-    """Its speed is the last answer's; there was none."""
-    policy = POLICIES["mulambda"](rng=random.Random(1))
-    selector = Selector(policy=policy, settings=SelectorSettings())
-    selector.update(lab.seen("a", ready=1), 0.0)
-    before = lab.numbers(selector, "a").score
-    cut_off = Outcome(decision_id="q-1", status=Status.LATE, latency_s=9.0, upstream_s=9.0, censored=True)
-    policy.ended(lab.seen("a").variant, 100, cut_off, 9.0)
-    assert lab.numbers(selector, "a").score == before
-    policy.ended(lab.seen("a").variant, 100, cut_off._replace(censored=False), 9.0)
-    assert lab.numbers(selector, "a").score < before
 
 
 def test_ramsis_keeps_few_tables(monkeypatch):
