@@ -104,16 +104,20 @@ def test_twenty_seconds_without_an_api_server(stage: Cluster) -> None:
     assert (account.refused, account.letters, account.lost) == (0, 0, 0)
     assert early_s < RECONNECT_S
     assert late_s < 2
-    stage.wait_ready("ksvc/early", "ksvc/late")
-    until("DNS, activator and the rest to have caught up", lambda: answers(f"{selector}/tasks/late"), 180)
+    stage.wait_ready("ksvc/early", "ksvc/late", timeout_s=240)
+    until("Knative to have caught up", lambda: answers(f"{selector}/tasks/late"), 180)
 
 
 def answers(url: str) -> bool:
-    """Whether it answers, soon."""
+    """Whether it answers, soon; else what came instead is printed, to be shown when that lasts."""
     try:
-        return ask(url, b"x", timeout_s=5).status == 200
-    except OSError:
+        reply = ask(url, b"x", timeout_s=5)
+    except OSError as error:
+        print(error)
         return False
+    if reply.status != 200:
+        print(reply)
+    return reply.status == 200
 
 
 def watching(stage: Cluster) -> str:
@@ -123,9 +127,13 @@ def watching(stage: Cluster) -> str:
 
 
 def create(stage: Cluster, name: str) -> None:
-    """Create a variant with kn, which is done when the API server has taken it."""
+    """Create a variant with kn, which is done when the API server has taken it.
+
+    It is always awake and reached without the activator: those who start pods take long to find the API server again.
+    """
     command = ["kn", "service", "create", name, "-n", stage.namespace, "--image", IMAGES.format("dummy-model-fn")]
     command += ["--label", f"warmfront.dev/task={name}", "--security-context", "strict", "--no-wait"]
+    command += ["--scale", "1", "--annotation-revision", "autoscaling.knative.dev/target-burst-capacity=0"]
     until("kn", lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0)
 
 
