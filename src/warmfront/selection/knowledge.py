@@ -23,6 +23,7 @@ from warmfront.selection.estimators.samples import PRIOR_MASS, LogSamples, Share
 from warmfront.selection.forecast import Forecast, forecast
 from warmfront.selection.learned import Learned, LearnedVariant
 from warmfront.selection.settings import SelectorSettings
+from warmfront.selection.warmset.budget import Budget
 
 AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected length
 MAX_PREPARED = 512  # forecasts kept of one kind; at most 8 sizes per octave ask for one
@@ -32,12 +33,13 @@ PROMPT_REPLIES, PER_REFRESH = 32, 16  # the first replies show at once, later on
 
 
 class Environment:
-    """What all variants share: the network to them and the platform's part of a start."""
+    """What all variants share: the network to them, the platform's part of a start, the price of memory."""
 
     def __init__(self, settings: SelectorSettings) -> None:
         self.settings = settings
         self.network = Shared(from_spread(settings.network_s))
         self.platform = Shared(from_spread(settings.platform_start_s))
+        self.budget = Budget(settings)
         self._difficulties: dict[str, Difficulty] = {}
 
     def difficulty(self, task: str) -> Difficulty:
@@ -117,7 +119,7 @@ class Knowledge:
         self._network_moments = self._to_and_fro.moments
         self._warm_shape, self._waiting_shape = self._when_warm.shape, self._when_waiting.shape
         self.memory_gb = (self._memory_mb or settings.default_memory_mb) / 1000
-        self.price_per_s = self.memory_gb * settings.price_per_gb_s
+        self.price_per_s = self.memory_gb * self._environment.budget.price_per_gb_s
         self.start_s = self._start.moments.mean
         self._refreshed()
 

@@ -264,13 +264,17 @@ class Selector:
 
     def plan(self, now: float) -> list[Action]:
         """What to do now so that the right variants are awake: see warmset/planner.py for what it promises."""
+        if self._environment.budget.spend(sum(known.used_gb for known in self._known.values()), now):
+            self._refresh_all()
+            self._planner.prices_moved()
         if self._acting is not None:
             return self._carried_out(self._acting.plan(now, self._settings), now)
         return self._planner.plan(self._tasks, now)
 
     def next_plan_at(self) -> float:
         """Until when `plan` has nothing to say, unless another call comes in between: infinity when for ever."""
-        return self._planner.next_at() if self._acting is None else self._acting.plan_at
+        asked = self._planner.next_at() if self._acting is None else self._acting.plan_at
+        return min(asked, self._environment.budget.look_at)
 
     def _carried_out(self, actions: Sequence[Action], now: float) -> list[Action]:
         """What a policy of its own accord wants awake, as far as it may and can be."""

@@ -95,6 +95,11 @@ class KnownVariant:
         """How many requests are served at once, by the replicas there are or by the first."""
         return self._full
 
+    @property
+    def used_gb(self) -> float:
+        """Memory of its replicas, ready and starting, as far as they are seen."""
+        return (self.observation.ready + len(self.observation.starting_at)) * self.knowledge.memory_gb
+
     def held(self, now: float) -> bool:
         """Whether the platform keeps it for the requests it had, or a start is under way."""
         if self.in_flight or now - self.used_at < self.hold_s:

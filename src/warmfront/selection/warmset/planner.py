@@ -78,6 +78,11 @@ class Planner:
         if plan is not None:
             plan.priced_until = plan.look_at = NEVER
 
+    def prices_moved(self) -> None:
+        """Memory costs more or less than when the plans were made."""
+        for plan in self._plans.values():
+            plan.prices_moved()
+
     def price(self, task: str, variants: Sequence[KnownVariant], now: float) -> None:
         """Bring up to date what every variant is charged for a request. On the hot path."""
         plan = self._plans.get(task)
@@ -148,7 +153,11 @@ class _TaskPlan:
         self._seen += 1
         self.look_at = NEVER
         if self.curiosity.asked():
-            self._solved_seen = 0
+            self.prices_moved()
+
+    def prices_moved(self) -> None:
+        """What variants are worth or cost has changed: think again at the next opportunity."""
+        self._solved_seen, self.look_at = 0, NEVER
 
     # charges
 
