@@ -56,6 +56,7 @@ def build_selector(settings: Settings, learned: Learned = NOTHING, learned_at: f
             dry_run=settings.plan == "dry-run",
             max_warm_gb=settings.max_warm_gb,
             price_per_gb_s=settings.price_per_gb_s,
+            budget_gb_s_per_hour=settings.budget_gb_s_per_hour,
         ),
         learned=learned,
         learned_at=learned_at,

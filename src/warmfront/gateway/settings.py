@@ -24,7 +24,7 @@ class Settings:
     prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `keep_warm` lets it keep variants warm;
     on a cluster that takes the permission to patch Revisions. `plan` is `on`, or `dry-run`: what would be started and
     kept is only shown. What the plan keeps or starts takes `max_warm_gb` of memory at most; `price_per_gb_s` is what a
-    GB-second is worth, in right answers in time. `seed` makes policies that draw lots repeatable.
+    GB-second is worth, in right answers in time, and `budget_gb_s_per_hour` what may be used of them. `seed` makes policies that draw lots repeatable.
     `records` is a file for request rows. `learned` is where what was learned survives a restart: `configmap` (the
     ConfigMap warmfront-learned), `off`, or a file.
     """
@@ -39,6 +39,7 @@ class Settings:
     plan: str = "on"
     max_warm_gb: float = 4.0
     price_per_gb_s: float = 0.001
+    budget_gb_s_per_hour: float | None = None
     seed: int | None = None
     run_id: str = ""
     token: str = ""
@@ -140,6 +141,7 @@ _RULES: Mapping[str, _Rule] = {
     "plan": (_one_of("on", "dry-run"), "on or dry-run"),
     "max_warm_gb": (_number(0, 1e6), "a number of GB from 0 to 1000000"),
     "price_per_gb_s": (_number(0, 1), "a number from 0 to 1"),
+    "budget_gb_s_per_hour": (_number(0.001, 1e9), "a number of GB-seconds from 0.001 to 1000000000"),
     "platform": (_one_of("laptop", "cluster"), "laptop or cluster"),
     "log_level": (_one_of(*_LEVELS), f"one of {', '.join(_LEVELS)}"),
     "records": (Path, "a file"),
