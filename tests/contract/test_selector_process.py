@@ -48,7 +48,7 @@ def test_importing_starts_nothing():
     [
         ({"PORT": "http"}, "PORT is 'http'; it must be a port"),
         ({"KUBECONFIG": "/nonexistent/kubeconfig"}, "point KUBECONFIG at a kubeconfig"),
-        ({"KUBECONFIG": "$KUBECONFIG", "WARMFRONT_POLICY": "nosuch"}, "choose one of effective, fastest"),
+        ({"KUBECONFIG": "$KUBECONFIG", "WARMFRONT_POLICY": "nosuch"}, "choose one of cheapest, effective"),
     ],
 )
 def test_a_start_that_cannot_be(platform, environ, told):
