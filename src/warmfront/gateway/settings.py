@@ -24,7 +24,8 @@ class Settings:
     prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `keep_warm` lets it keep variants warm;
     on a cluster that takes the permission to patch Revisions. `plan` is `on`, or `dry-run`: what would be started and
     kept is only shown. What the plan keeps or starts takes `max_warm_gb` of memory at most; `price_per_gb_s` is what a
-    GB-second is worth, in right answers in time, and `budget_gb_s_per_hour` what may be used of them. `seed` makes policies that draw lots repeatable.
+    GB-second is worth, in right answers in time, and `budget_gb_s_per_hour` what may be used of them. `seed` makes
+    policies that draw lots repeatable.
     `records` is a file for request rows. `learned` is where what was learned survives a restart: `configmap` (the
     ConfigMap warmfront-learned), `off`, or a file.
     """
