@@ -20,7 +20,7 @@ import msgspec
 from warmfront.errors import SetupError
 from warmfront.experiments import metrics
 from warmfront.experiments.contenders import OPTIMUM, contender
-from warmfront.experiments.metrics import COMPARED, Attainment, Bin, Interval, Summary
+from warmfront.experiments.metrics import COMPARED, Attainment, Bin, Interval, Part, Summary
 from warmfront.experiments.oracles.offline import offline_optimum
 from warmfront.experiments.scenarios import Scenario, load
 from warmfront.telemetry.records import ReplicaRow
@@ -41,6 +41,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     summary: Summary
     calibration: list[Bin]
     attainment: list[Attainment]
+    over_time: list[Part]
     replicas: list[ReplicaRow]
     end_s: float
 
@@ -58,6 +59,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     also: dict[str, float | None]
     calibration: list[Bin]
     attainment: list[Attainment]
+    over_time: list[Part]
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +121,7 @@ def play(job: Job) -> Result:
             waiting_price_per_s=scenario.settings.waiting_price_per_s,
         ),
         calibration=metrics.calibration(run.requests), attainment=metrics.attainment(run.requests),
+        over_time=metrics.over_time(run.requests, scenario.duration_s),
         replicas=sorted(run.replicas, key=lambda one: (one.requested_s, one.variant)), end_s=run.end_s,
     )  # fmt: skip
 
@@ -196,6 +199,7 @@ def _standing(runs: Sequence[Result], regret: Sequence[float]) -> Standing:
         **means, regret=metrics.interval(list(regret)), also=also,
         calibration=metrics.pool([run.calibration for run in runs]),
         attainment=metrics.pool_attainment([run.attainment for run in runs]),
+        over_time=metrics.pool_parts([run.over_time for run in runs]),
     )  # fmt: skip
 
 
@@ -248,6 +252,7 @@ def _optimum(scenario: Scenario, job: Job) -> Result:
         latency_p50_s=None, latency_p95_s=None, latency_p99_s=None, brier=None,
     )  # fmt: skip
     return Result(
-        digest=job.digest, policy=OPTIMUM, seed=job.seed, summary=summary, calibration=[], attainment=[], replicas=[],
+        digest=job.digest, policy=OPTIMUM, seed=job.seed, summary=summary, calibration=[], attainment=[], over_time=[],
+        replicas=[],
         end_s=cases[-1].request.arrival_at,
     )  # fmt: skip

@@ -20,6 +20,7 @@ WAITING_PRICE_PER_S = 0.02
 RESAMPLES = 2000
 _MANY_DEADLINES = 12
 _BINS = 10
+_PARTS = 24
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +70,15 @@ class Attainment(msgspec.Struct, frozen=True, kw_only=True):
     """Requests with this much time (None: any): how many, and the shares in time, and right and in time."""
 
     deadline_s: float | None
+    requests: int
+    on_time: float
+    effective_accuracy: float
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that arrived in one part of the run, from `from_s` on: how many, and the shares that count."""
+
+    from_s: float
     requests: int
     on_time: float
     effective_accuracy: float
@@ -177,6 +187,36 @@ def attainment(requests: Sequence[RequestRow]) -> list[Attainment]:
             effective_accuracy=fmean(bool(row.on_time and row.correct) for row in found),
         )
         for deadline, found in sorted(groups.items(), key=lambda item: math.inf if item[0] is None else item[0])
+    ]  # fmt: skip
+
+
+def over_time(requests: Iterable[RequestRow], duration_s: float) -> list[Part]:
+    """The run in 24 equal parts by arrival; later arrivals belong to the last, parts without any are left out."""
+    found: list[list[RequestRow]] = [[] for _ in range(_PARTS)]
+    for row in requests:
+        found[min(int(row.arrival_s / duration_s * _PARTS), _PARTS - 1)].append(row)
+    return [
+        Part(
+            from_s=duration_s * i / _PARTS, requests=len(rows), on_time=fmean(row.on_time for row in rows),
+            effective_accuracy=fmean(bool(row.on_time and row.correct) for row in rows),
+        )
+        for i, rows in enumerate(found) if rows
+    ]  # fmt: skip
+
+
+def pool_parts(runs: Sequence[Sequence[Part]]) -> list[Part]:
+    """The parts of several runs together."""
+    found: dict[float, list[Part]] = {}
+    for parts in runs:
+        for one in parts:
+            found.setdefault(one.from_s, []).append(one)
+    return [
+        Part(
+            from_s=from_s, requests=sum(one.requests for one in same),
+            on_time=_weighted((one.requests, one.on_time) for one in same),
+            effective_accuracy=_weighted((one.requests, one.effective_accuracy) for one in same),
+        )
+        for from_s, same in sorted(found.items())
     ]  # fmt: skip
 
 

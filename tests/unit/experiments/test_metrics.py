@@ -115,6 +115,20 @@ def test_many_deadlines_are_put_together():
     assert twice[0].on_time == 1.0
 
 
+def test_the_run_in_parts():
+    """A part of 240 s is 10 s: two in the first, one right; one in the third; one after the end, in the last."""
+    rows = [
+        request(1), request(9, correct=False), request(25, on_time=False), request(300),
+    ]  # fmt: skip
+    found = metrics.over_time(rows, 240.0)
+    assert [(p.from_s, p.requests, p.on_time, p.effective_accuracy) for p in found] == [
+        (0.0, 2, 1.0, 0.5), (20.0, 1, 0.0, 0.0), (230.0, 1, 1.0, 1.0),
+    ]  # fmt: skip
+    pooled = metrics.pool_parts([found, metrics.over_time([request(2)], 240.0)])
+    assert (pooled[0].requests, pooled[0].effective_accuracy) == (3, pytest.approx(2 / 3))
+    assert len(pooled) == 3
+
+
 def test_quantiles_are_values_that_occurred():
     """The smallest that so many do not exceed."""
     assert metrics.quantile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.0

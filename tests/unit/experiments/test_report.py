@@ -55,12 +55,13 @@ class Page(HTMLParser):
 
 
 def test_the_page_has_all_and_asks_for_nothing(compared, tmp_path):
-    """Five plots, a row per policy with its utility; links lead to its own parts only, which have ids of their own."""
+    """Six plots, a row per policy with its utility; links lead to its own parts only, which have ids of their own."""
     summary, results = compared
     page = Page(write(summary, results, tmp_path).read_text("utf-8"))
     assert page.open == []
     assert page.found["h2"] == [
-        "Accuracy against cost", "Attainment by deadline", "Warm set over time", "Calibration", "Regret",
+        "Accuracy against cost", "Attainment by deadline", "Answers over time", "Warm set over time",
+        "Calibration", "Regret",
     ]  # fmt: skip
     cells = page.found["td"]
     assert [cell for cell in cells if cell in POLICIES] == list(summary.policies)
@@ -73,7 +74,7 @@ def test_the_page_has_all_and_asks_for_nothing(compared, tmp_path):
 def test_plots_are_exported(compared, tmp_path):
     """Each as PNG and SVG beside the page, when asked for."""
     write(*compared, tmp_path, ["png", "svg"])
-    names = ["attainment", "calibration", "front", "regret", "warm-set"]
+    names = ["attainment", "calibration", "front", "over-time", "regret", "warm-set"]
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [f"{name}.png" for name in names]
     assert sorted(path.name for path in tmp_path.glob("*.svg")) == [f"{name}.svg" for name in names]
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")

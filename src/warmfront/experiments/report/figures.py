@@ -44,6 +44,7 @@ def plots(comparison: Comparison, results: Sequence[Result]) -> list[Plot]:
     drawn = [
         Plot("front", _FRONT, _front(comparison)),
         Plot("attainment", "Answers by the time a request allows.", _attainment(comparison)),
+        Plot("over-time", "Share right and on time, by 24ths of the run.", _over_time(comparison)),
         Plot("calibration", _CALIBRATION, _calibration(comparison)),
         Plot("regret", f"By how much {comparison.reference} was better per request.", _regret(comparison)),
     ]
@@ -53,7 +54,7 @@ def plots(comparison: Comparison, results: Sequence[Result]) -> list[Plot]:
         caption = (
             f"Which replicas there were and when (seed {comparison.seeds[0]}): light while starting, full when ready."
         )
-        drawn.insert(2, Plot("warm-set", caption, _time_lines(shown)))
+        drawn.insert(3, Plot("warm-set", caption, _time_lines(shown)))
     return drawn
 
 
@@ -126,6 +127,20 @@ def _attainment(comparison: Comparison) -> Figure:
         axes.set_ylim(-0.02, 1.02)
     panels[0].set_ylabel("share of requests")
     _legend(figure, panels[0])
+    return figure
+
+
+def _over_time(comparison: Comparison) -> Figure:
+    figure, (axes,) = _figure(3.4)
+    for name, (colour, mark) in _style(comparison).items():
+        parts = comparison.policies[name].over_time
+        if parts:
+            instants, values = [one.from_s for one in parts], [one.effective_accuracy for one in parts]
+            axes.plot(instants, values, f"-{mark}", color=colour, label=name, markersize=3, linewidth=1)
+    axes.set_xlabel("seconds of the run")
+    axes.set_ylabel("share right and on time")
+    axes.set_ylim(-0.02, 1.02)
+    _legend(figure, axes)
     return figure
 
 

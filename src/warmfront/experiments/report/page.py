@@ -39,6 +39,7 @@ _COLUMNS = (
 _TITLES = {
     "front": "Accuracy against cost",
     "attainment": "Attainment by deadline",
+    "over-time": "Answers over time",
     "warm-set": "Warm set over time",
     "calibration": "Calibration",
     "regret": "Regret",
