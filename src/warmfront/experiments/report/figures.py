@@ -139,7 +139,6 @@ def _over_time(comparison: Comparison) -> Figure:
             axes.plot(instants, values, f"-{mark}", color=colour, label=name, markersize=3, linewidth=1)
     axes.set_xlabel("seconds of the run")
     axes.set_ylabel("share right and on time")
-    axes.set_ylim(-0.02, 1.02)
     _legend(figure, axes)
     return figure
 
