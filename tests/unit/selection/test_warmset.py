@@ -9,6 +9,7 @@ from warmfront.errors import NotFound
 from warmfront.selection.knowledge import Environment
 from warmfront.selection.selector import SelectorSettings
 from warmfront.selection.variants import KnownVariant
+from warmfront.selection.warmset.account import Account
 
 BETTER = {"accuracy": 0.9, "execution": 0.02, "start": 10.0, "memory_mb": 1000.0}
 
@@ -288,6 +289,25 @@ def test_how_long_the_platform_holds_is_learned(lab):
     known.kept_until = 900.0
     known.update(lab.seen("v"), 600.0)
     assert (known.hold_s, known.lingers_s) == (92.0, 30.0), "it ended while it was kept: that tells nothing"
+
+
+def test_a_plan_that_gains_less_than_it_spends_finds_memory_dearer():
+    """3 spent for a gain of 1, one right answer of credit: (1 + 1) / (3 + 1), so that memory counts twice as dear; at
+    most four times. What is long ago fades.
+    """
+    account = Account()
+    account.spend(0.01, 0.0)
+    assert account.dearer == 1.0
+    account.spend(0.0, 300.0)
+    account.gain(1.0)
+    assert account.spent == pytest.approx(3.0 * 0.98)
+    assert account.dearer == pytest.approx((3.0 * 0.98 + 1) / 2)
+    account.spend(1.0, 300.0)
+    account.spend(0.0, 400.0)
+    assert account.dearer == 4.0
+    for _ in range(200):
+        account.gain(0.05)
+    assert account.dearer == 1.0
 
 
 def test_the_set_is_shown_with_its_numbers(lab):

@@ -15,6 +15,7 @@ from warmfront.selection.estimators.gaps import Gaps
 from warmfront.selection.policies.base import Policy
 from warmfront.selection.settings import SelectorSettings
 from warmfront.selection.variants import NEVER, KnownVariant
+from warmfront.selection.warmset.account import Account
 from warmfront.selection.warmset.curiosity import Curiosity
 from warmfront.selection.warmset.model import Kind, Model, Option
 from warmfront.selection.warmset.recent import Recent
@@ -136,6 +137,8 @@ class _TaskPlan:
         self._gaps = Gaps()
         self._wakes = policy.wakes
         self.curiosity = Curiosity()
+        self._account = Account()
+        self._extra = self._beside = 0  # the sets awake because of the plan, and without it
         self._last_at = NEVER
         self._seen = 0  # requests
         self._solved_seen, self._solved_at, self._solved_age_s = 0, NEVER, 0.0
@@ -152,6 +155,10 @@ class _TaskPlan:
         self._last_at = max(now, self._last_at)
         self._seen += 1
         self.look_at = NEVER
+        if self._extra and self._model is not None:
+            self._account.spend(0.0, now)
+            self._account.gain(self._model.reward(self._beside | self._extra) - self._model.reward(self._beside))
+            self._extra = 0
         if self.curiosity.asked():
             self.prices_moved()
 
@@ -208,12 +215,18 @@ class _TaskPlan:
                 reason = self._why(age_s, wanted, wanted | bit, v, answered)
                 actions.append(Release(variant=variant.name, revision=variant.revision, reason=reason))
                 known.kept_until = now
-        self.planned_gb = sum(
-            model.options[v].memory_gb
-            for v, known in enumerate(self._modelled)
-            if wanted >> v & 1 and not model.options[v].kept and not known.held_by_requests(now)
-        )
+        self._book(model, wanted, now)
         return actions
+
+    def _book(self, model: Model, wanted: int, now: float) -> None:
+        """Who is awake because of the plan, and what that costs from now on."""
+        extra = 0
+        for v, known in enumerate(self._modelled):
+            if wanted >> v & 1 and not model.options[v].kept and not known.held_by_requests(now):
+                extra |= 1 << v
+        self._extra, self._beside = extra, wanted & ~extra
+        self.planned_gb = sum(one.memory_gb for v, one in enumerate(model.options) if extra >> v & 1)
+        self._account.spend(sum(k.knowledge.price_per_s for v, k in enumerate(self._modelled) if extra >> v & 1), now)
 
     def _keep(self, v: int, known: KnownVariant, moment: "_Moment") -> list[Action]:
         """A keep, if the platform would soon let it go; and when to look at that again."""
@@ -278,7 +291,8 @@ class _TaskPlan:
         if len(usable) > MOST_MODELLED:
             usable = _pick(usable, self._recent.kinds(usable, asleep_too=False))
         kinds = self._recent.kinds(usable)
-        options = [_option(known, now) for known in usable]
+        dearer = self._account.dearer
+        options = [_option(known, now, dearer) for known in usable]
         old = self._model
         values = old.values if old is not None and self._modelled == usable else None
         idle = self._gaps.idle(age_s, [1.5 * one.start_s for one in options], [one.hold_s for one in options])
@@ -337,7 +351,8 @@ class _TaskPlan:
             age_s,
             tuple(shown),
             f"a request is worth {model.reward(wanted):.3f} with the proposed set, {model.reward(awake):.3f} with the "
-            f"present one; they cost {model.price_per_s(wanted):.2g} and {model.price_per_s(awake):.2g} per s",
+            f"present one; they cost {model.price_per_s(wanted):.2g} and {model.price_per_s(awake):.2g} per s; "
+            f"lately the plan gained {self._account.gained:.3f} for {self._account.spent:.3f}",
         )
 
 
@@ -348,10 +363,10 @@ def _start_price(known: KnownVariant, now: float) -> float:
     return known.knowledge.price_per_s * (known.knowledge.start_s + known.hold_s)
 
 
-def _option(known: KnownVariant, now: float) -> Option:
+def _option(known: KnownVariant, now: float, dearer: float) -> Option:
     knowledge, kept = known.knowledge, known.kept_by_others(now)
     return Option(
-        known.variant.name, 0.0 if kept else knowledge.price_per_s, knowledge.start_s, known.hold_s,
+        known.variant.name, 0.0 if kept else knowledge.price_per_s * dearer, knowledge.start_s, known.hold_s,
         knowledge.memory_gb, kept, known.slots,
     )  # fmt: skip
 
