@@ -65,7 +65,18 @@ async def _namespace(client: KubeClient, name: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await client.ask("DELETE", NAMESPACES.path(None, name))
+        await _delete(client, name)
+
+
+async def _delete(client: KubeClient, namespace: str) -> None:
+    """Delete it. An API server that does not answer is asked again for a while; then the namespace is left there."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_READY_S):
+            while True:
+                with contextlib.suppress(ServiceError):
+                    await client.ask("DELETE", NAMESPACES.path(None, namespace))
+                    return
+                await asyncio.sleep(1.0)
 
 
 async def _deploy(client: KubeClient, planned: Planned, target: Target) -> str:
