@@ -144,7 +144,11 @@ class ModelFunction(Generic[T]):
             return _json(200 if self.ready else 503, {"name": name, "ready": self.ready})
         if verb:
             raise NotFound(f"no route {verb!r} below a model; there are `infer` and `ready`")
-        return _json(200, open_inference.metadata(model=name, version=self.revision))
+        return _json(200, self._metadata(name))
+
+    def _metadata(self, name: str) -> dict[str, Any]:
+        """What `GET /v2/models/{name}` tells of the model's tensors."""
+        return open_inference.metadata(model=name, version=self.revision)
 
     def _post(self, headers: Headers, body: bytes) -> Response:
         """An event in, an event out; anything else is the model's input itself, answered with JSON."""
@@ -170,11 +174,16 @@ class ModelFunction(Generic[T]):
         """Predict for every input, and say in headers how warm the process was and how long the model itself took."""
         if self._predict is None:
             raise ServiceError("the model is not loaded yet; wait until /readyz answers 200")
+        predict = self._predict
         values = [self._accept(data, content_type) for data, content_type in inputs]
+        return self._timed(lambda: [predict(value) for value in values])
+
+    def _timed(self, work: Callable[[], list[Prediction]]) -> tuple[list[Prediction], Headers]:
+        """The answers, and what the reply's headers tell of this process and this execution."""
         is_first = next(self._served) == 0
         uptime_s = time.monotonic() - self._began_at
         began_at = time.perf_counter()
-        answers = [self._predict(value) for value in values]
+        answers = work()
         execution_s = time.perf_counter() - began_at
         told = [
             (b"warmfront-first-request", b"true" if is_first else b"false"),
@@ -182,7 +191,7 @@ class ModelFunction(Generic[T]):
             (b"warmfront-uptime-ms", _ms(uptime_s)),
             (b"warmfront-execution-ms", _ms(execution_s)),
         ]
-        if len(answers) == 1:
+        if len(answers) == 1 and answers[0].label:
             told.append((b"warmfront-label", quote(answers[0].label, safe="").encode()))
         return answers, told
 
@@ -223,6 +232,11 @@ def model_function(
     """
     model = ModelFunction(name, load, accept=accept, max_body=max_body)
     model.load()
+    return as_function(model)
+
+
+def as_function(model: ModelFunction[Any]) -> Callable[[FlaskRequest], FlaskReply]:
+    """A loaded model as a function of the http signature; the launcher finds the model in its attribute `model`."""
 
     def handle(request: FlaskRequest) -> FlaskReply:
         headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in request.headers]
