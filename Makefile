@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := src tests functions selector_fn dummy_model_fn benchmarks
 
-.PHONY: demo test test-cluster check bench bench-cluster clean
+.PHONY: demo test test-cluster check bench bench-cluster models clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@echo "set-up: creating $(VENV) and installing the demo's packages ..."
@@ -39,6 +39,14 @@ bench: $(VENV)/.dev  ## the selector's hop beside nginx and functions-framework 
 
 bench-cluster: $(VENV)/.dev  ## cold starts, overhead and the demo's texts on a real cluster -> build/cluster.json
 	$(BIN)/python -m benchmarks.cluster $(PARTS)
+
+build/models-venv/.ready: functions/digits_models/requirements.txt constraints.txt
+	@echo "set-up: creating build/models-venv and installing TensorFlow (2 GB) ..."
+	@$(PYTHON) -m venv build/models-venv && PIP_CONSTRAINT=constraints.txt build/models-venv/bin/pip install --quiet \
+	  --disable-pip-version-check -r functions/digits_models/requirements.txt && touch $@
+
+models: build/models-venv/.ready  ## train the digit models anew, about three minutes -> functions/digits_models
+	PYTHONDONTWRITEBYTECODE=1 build/models-venv/bin/python functions/digits_models/train.py
 
 clean:
 	rm -rf $(VENV) build dist .warmfront

@@ -9,7 +9,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
@@ -25,8 +25,8 @@ from warmfront.errors import (
     UnsupportedMediaType,
     WarmfrontError,
 )
-from warmfront.function import open_inference
-from warmfront.function.inputs import as_text
+from warmfront.function import open_inference, v1
+from warmfront.function.inputs import Input, Text
 from warmfront.telemetry.process import process_age_s
 from warmfront.wire.messages import Response, first
 
@@ -39,14 +39,24 @@ _LIVE = frozenset({"/healthz", "/v2/health/live", "/health/liveness"})
 _READY = frozenset({"/readyz", "/v2/health/ready", "/health/readiness"})
 _LOG = logging.getLogger(__name__)
 
+_TEXT = Text()
+
 T = TypeVar("T")
 
 
 class Prediction(NamedTuple):
-    """What a model says of one input: the label, and a score in [0, 1] that is its own and need not be calibrated."""
+    """What a model says of one input: the label, and a score in [0, 1] that is its own and need not be calibrated.
+
+    `probabilities` are those of all classes in the model's order, where it has them: what TensorFlow Serving answers.
+    """
 
     label: str
     score: float
+    probabilities: Sequence[float] = ()
+
+    def json(self) -> bytes:
+        """Label and score, the answer of every protocol without one of its own."""
+        return msgspec.json.encode({"label": self.label, "score": self.score})
 
 
 class FlaskRequest(Protocol):
@@ -78,7 +88,7 @@ class ModelFunction(Generic[T]):
         name: str,
         load: Callable[[], Callable[[T], Prediction]],
         *,
-        accept: Callable[[bytes, str], T],
+        accept: Input[T],
         max_body: int = MAX_BODY,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
@@ -129,13 +139,32 @@ class ModelFunction(Generic[T]):
         parts = path.strip("/").split("/")
         if parts[:2] == ["v2", "models"] and len(parts) in (3, 4):
             return self._model(method, parts[2], parts[3] if len(parts) == 4 else "", body)
+        if parts[:2] == ["v1", "models"] and len(parts) == 3:
+            return self._model_v1(method, parts[2], body)
         raise NotFound(
-            f"no route {path}; there are POST /, /healthz, /readyz, /v2/health/* and /v2/models/{self.name}[/infer]"
+            f"no route {path}; there are POST /, /healthz, /readyz, /v2/health/*, /v2/models/{self.name}[/infer] "
+            f"and /v1/models/{self.name}[:predict]"
         )
 
-    def _model(self, method: str, name: str, verb: str, body: bytes) -> Response:
+    def _known(self, name: str) -> None:
         if name not in (self.name, self.service):
             raise NotFound(f"no model {name!r} here; this replica serves {self.name!r} (service {self.service!r})")
+
+    def _model_v1(self, method: str, last: str, body: bytes) -> Response:
+        name, colon, verb = last.partition(":")
+        self._known(name)
+        if not colon:
+            _only(method, "GET")
+            return _json(200 if self.ready else 503, v1.status(name, ready=self.ready))
+        if verb != "predict":
+            raise NotFound(f"no route {verb!r} of a model; there is `predict`")
+        _only(method, "POST")
+        request = v1.parse(body, self._accept.spec.name)
+        answers, told = self._run(lambda: [self._accept.of_json(row) for row in request.inputs])
+        return Response(status=200, headers=[_JSON, *told], body=v1.render(request, answers))
+
+    def _model(self, method: str, name: str, verb: str, body: bytes) -> Response:
+        self._known(name)
         if verb == "infer":
             _only(method, "POST")
             return self._infer(name, body)
@@ -148,7 +177,7 @@ class ModelFunction(Generic[T]):
 
     def _metadata(self, name: str) -> dict[str, Any]:
         """What `GET /v2/models/{name}` tells of the model's tensors."""
-        return open_inference.metadata(model=name, version=self.revision)
+        return open_inference.metadata(model=name, version=self.revision, spec=self._accept.spec)
 
     def _post(self, headers: Headers, body: bytes) -> Response:
         """An event in, an event out; anything else is the model's input itself, answered with JSON."""
@@ -156,26 +185,27 @@ class ModelFunction(Generic[T]):
         if mode is Mode.BATCH:
             raise UnsupportedMediaType("a batch of events cannot be answered; send its events one at a time")
         if mode is None:
-            answer, told = self._run([(body, (first(headers, b"content-type") or b"").decode("latin-1"))])
-            return Response(status=200, headers=[_JSON, *told], body=msgspec.json.encode(answer[0]._asdict()))
+            content_type = (first(headers, b"content-type") or b"").decode("latin-1")
+            answer, told = self._run(lambda: [self._accept.of_body(body, content_type)])
+            return Response(status=200, headers=[_JSON, *told], body=answer[0].json())
         event = decode(headers, body)
         content_type = event.datacontenttype or ("application/json" if mode is Mode.STRUCTURED else "")
-        answer, told = self._run([(event.data, content_type)])
+        answer, told = self._run(lambda: [self._accept.of_body(event.data, content_type)])
         reply_headers, reply_body = encode(self._response(event, answer[0]))
         return Response(status=200, headers=[*reply_headers, *told], body=reply_body)
 
     def _infer(self, name: str, body: bytes) -> Response:
-        request, texts = open_inference.parse(body)
-        answers, told = self._run([(text.encode(), "") for text in texts])
+        request = open_inference.parse(body)
+        answers, told = self._run(lambda: self._accept.of_tensor(request.inputs[0]))
         reply = open_inference.render(request, model=name, version=self.revision, answers=answers)
         return Response(status=200, headers=[_JSON, *told], body=reply)
 
-    def _run(self, inputs: list[tuple[bytes, str]]) -> tuple[list[Prediction], Headers]:
+    def _run(self, inputs: Callable[[], list[T]]) -> tuple[list[Prediction], Headers]:
         """Predict for every input, and say in headers how warm the process was and how long the model itself took."""
         if self._predict is None:
             raise ServiceError("the model is not loaded yet; wait until /readyz answers 200")
         predict = self._predict
-        values = [self._accept(data, content_type) for data, content_type in inputs]
+        values = inputs()
         return self._timed(lambda: [predict(value) for value in values])
 
     def _timed(self, work: Callable[[], list[Prediction]]) -> tuple[list[Prediction], Headers]:
@@ -213,7 +243,7 @@ class ModelFunction(Generic[T]):
             datacontenttype="application/json",
             dataschema=None,
             extensions=extensions,
-            data=msgspec.json.encode(answer._asdict()),
+            data=answer.json(),
         )
 
 
@@ -221,13 +251,13 @@ def model_function(
     name: str,
     load: Callable[[], Callable[[Any], Prediction]],
     *,
-    accept: Callable[[bytes, str], Any] = as_text,
+    accept: Input[Any] = _TEXT,
     max_body: int = MAX_BODY,
 ) -> Callable[[FlaskRequest], FlaskReply]:
     """A function of the http signature that serves the model which `load` returns; loading happens here and now.
 
     `name` is the task's name, under which Open Inference callers ask for the model. `load` takes nothing and returns
-    the predictor, which must be safe to call from several threads; `accept` turns body and content type into its input.
+    the predictor, which must be safe to call from several threads; `accept` is the kind of input that this takes.
     Whatever serves the function can only listen afterwards, so a port that is open is a model that is loaded.
     """
     model = ModelFunction(name, load, accept=accept, max_body=max_body)

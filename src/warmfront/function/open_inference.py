@@ -1,28 +1,19 @@
-"""Open Inference Protocol v2 (REST) as a classifier speaks it: one BYTES tensor in, labels and scores out.
+"""Open Inference Protocol v2 (REST) as a classifier speaks it: one tensor in, labels and scores out.
 
-What lives here: the shapes of the messages and their rules. What must not: routes, headers, the model itself.
-Tensors in the binary extension are refused, not misread.
+What lives here: the shapes of the messages and their rules. What must not: routes, headers, the model itself, and what
+a tensor must hold, which is the business of `inputs.py`. Tensors in the binary extension are refused, not misread.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from warmfront.errors import InvalidRequest
+from warmfront.function.inputs import Tensor, TensorSpec
 
 LABEL, SCORE = "label", "score"
 _PLATFORM = "warmfront_function"
-
-
-class Tensor(msgspec.Struct, frozen=True):
-    """One input tensor; `data` is flat or nested row by row."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[Any]
 
 
 class WantedOutput(msgspec.Struct, frozen=True):
@@ -39,39 +30,28 @@ class InferRequest(msgspec.Struct, frozen=True):
     outputs: list[WantedOutput] = []
 
 
-def parse(body: bytes) -> tuple[InferRequest, list[str]]:
-    """The request and its elements, in order.
+def parse(body: bytes) -> InferRequest:
+    """The request, which has exactly one input.
 
     Raises:
-        InvalidRequest: not the protocol, more than one input, another datatype, a shape that is not that of the
-            data, an unknown output.
+        InvalidRequest: not the protocol, more than one input, an unknown output.
     """
     try:
         request = msgspec.json.decode(body, type=InferRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"not an Open Inference request: {error}") from error
     if len(request.inputs) != 1:
-        raise InvalidRequest(f"found {len(request.inputs)} input tensors; this model takes one BYTES tensor")
-    tensor = request.inputs[0]
-    if tensor.datatype != "BYTES":
-        raise InvalidRequest(f"input {tensor.name!r} has datatype {tensor.datatype!r}; this model takes BYTES")
-    elements = list(_flat(tensor.data))
-    if not elements or not all(isinstance(element, str) for element in elements):
-        raise InvalidRequest(f"input {tensor.name!r} must hold one or more strings; found {_kinds(elements)}")
-    if math.prod(tensor.shape) != len(elements):
-        raise InvalidRequest(
-            f"input {tensor.name!r} has shape {tensor.shape} and {len(elements)} elements; they must agree"
-        )
+        raise InvalidRequest(f"found {len(request.inputs)} input tensors; this model takes one")
     if unknown := [wanted.name for wanted in request.outputs if wanted.name not in (LABEL, SCORE)]:
         raise InvalidRequest(f"outputs {unknown} do not exist; this model has {LABEL!r} and {SCORE!r}")
-    return request, elements
+    return request
 
 
-def render(request: InferRequest, *, model: str, version: str, answers: Sequence[tuple[str, float]]) -> bytes:
+def render(request: InferRequest, *, model: str, version: str, answers: Sequence[tuple[str, float, object]]) -> bytes:
     """The reply to a request: `id` echoed, one element per input element."""
     outputs: list[dict[str, Any]] = [
-        {"name": LABEL, "shape": [len(answers)], "datatype": "BYTES", "data": [label for label, _ in answers]},
-        {"name": SCORE, "shape": [len(answers)], "datatype": "FP64", "data": [score for _, score in answers]},
+        {"name": LABEL, "shape": [len(answers)], "datatype": "BYTES", "data": [label for label, *_ in answers]},
+        {"name": SCORE, "shape": [len(answers)], "datatype": "FP64", "data": [score for _, score, _ in answers]},
     ]
     if request.outputs:
         wanted = {output.name for output in request.outputs}
@@ -84,26 +64,15 @@ def render(request: InferRequest, *, model: str, version: str, answers: Sequence
     return msgspec.json.encode(reply | {"outputs": outputs})
 
 
-def metadata(*, model: str, version: str) -> dict[str, Any]:
+def metadata(*, model: str, version: str, spec: TensorSpec) -> dict[str, Any]:
     """The answer of `GET /v2/models/{model}`."""
     return {
         "name": model,
         "versions": [version] if version else [],
         "platform": _PLATFORM,
-        "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+        "inputs": [{"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}],
         "outputs": [
             {"name": LABEL, "datatype": "BYTES", "shape": [-1]},
             {"name": SCORE, "datatype": "FP64", "shape": [-1]},
         ],
     }
-
-
-def _flat(data: list[Any]) -> list[Any]:
-    """Nested rows as one row, without recursion: a hostile depth costs no stack."""
-    while any(isinstance(element, list) for element in data):
-        data = [inner for element in data for inner in (element if isinstance(element, list) else [element])]
-    return data
-
-
-def _kinds(elements: list[Any]) -> str:
-    return ", ".join(sorted({type(element).__name__ for element in elements})) or "none"

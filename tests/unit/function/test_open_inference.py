@@ -72,6 +72,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("numbers called bytes", body(data=[1]), "found int"),
     ("nothing", body(shape=[0], data=[]), "found none"),
     ("wrong shape", body(shape=[2]), "shape [2] and 1 elements"),
+    ("not a text", body(data=["x", 5], shape=[2]), "found int, str"),
     ("unknown output", body() | {"outputs": [{"name": "logits"}]}, "logits"),
     ("empty text", body(data=[""]), "empty"),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from warmfront.function import ModelFunction, Prediction, as_text
+from warmfront.function import ModelFunction, Prediction, Text
 
 TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 
@@ -21,7 +21,7 @@ def test_alive(client: FlaskClient, path: str) -> None:
 @pytest.mark.parametrize("path", ["/readyz", "/v2/health/ready", "/health/readiness", "/v2/models/langid/ready"])
 def test_ready_once_loaded(path: str) -> None:
     """Readiness means a loaded model: 503 before, 200 after, 503 again while the process ends."""
-    model = ModelFunction("langid", lambda: lambda text: Prediction("de", 1.0), accept=as_text)
+    model = ModelFunction("langid", lambda: lambda text: Prediction("de", 1.0), accept=Text())
     assert model.answer("GET", path, [], b"").status == 503
     assert model.answer("POST", "/", [], b"Guten Tag").status == 503
     model.load()
