@@ -16,6 +16,7 @@ _COMMANDS = {
     "release": "keep a variant warm no longer",
     "simulate": "play a scenario under one policy on a virtual clock",
     "compare": "compare policies on a scenario: table, summary.json, HTML report",
+    "profile": "measure a task's variants: starts, latency, accuracy, memory",
     "experiment": "play a scenario on a real Knative, with its simulation beside it",
     "letters": "list events that nobody took, with the reason",
     "deploy": "put everything in knative/ on a cluster, by kn, until all is Ready",
