@@ -145,7 +145,8 @@ class Observation:
 class Request(NamedTuple):
     """One inference request, as the policies see it. `id` is unique; `excluded` names variants already tried.
 
-    A tuple: one is made per request on the data plane.
+    `hedges` is the id of a decision that is under way when a second variant is to be asked at the same time; the first
+    one is among the excluded then. A tuple: one is made per request on the data plane.
     """
 
     id: str
@@ -158,6 +159,7 @@ class Request(NamedTuple):
     weights: Weights | None = None
     region: str = ""
     excluded: frozenset[str] = frozenset()
+    hedges: str = ""
 
 
 class Reason(Enum):
@@ -193,7 +195,11 @@ class Candidate(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The chosen candidate or a refusal (`chosen` is None), with the reason and every alternative's numbers."""
+    """The chosen candidate or a refusal (`chosen` is None), with the reason and every alternative's numbers.
+
+    `hedge_at` is when to ask a second variant too, if no reply has begun by then; None when that is worth nothing. It
+    is chosen then, by another decision: for the request with the first one excluded, that `hedges` this decision.
+    """
 
     id: str
     request: Request
@@ -201,6 +207,7 @@ class Decision(NamedTuple):
     reason: Reason
     chosen: Candidate | None
     alternatives: tuple[Candidate, ...]
+    hedge_at: float | None = None
 
     @property
     def cold(self) -> bool:

@@ -31,9 +31,11 @@ from warmfront.domain import (
 from warmfront.errors import Conflict, NotFound
 from warmfront.selection.estimators.calibration import BINS
 from warmfront.selection.forecast import Forecast, log_budget
+from warmfront.selection.hedge import First
+from warmfront.selection.hedging import Hedging, first
 from warmfront.selection.knowledge import Environment, lesson
 from warmfront.selection.learned import NOTHING, Learned, kept_share
-from warmfront.selection.policies.base import Policy, conclude
+from warmfront.selection.policies.base import Forecasts, Policy, conclude
 from warmfront.selection.policies.comparing import Comparing, Moment
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
 from warmfront.selection.sharing import Sharing, arrivals
@@ -42,8 +44,9 @@ from warmfront.selection.warmset.planner import Planner, WarmSet
 
 __all__ = ["Selector", "SelectorSettings"]
 
-# a started decision: what its outcome and its feedback will be about; the forecast if the outcome is to be learned
-_Sent = tuple[KnownVariant, int, Forecast | None]
+# a started decision: what its outcome and its feedback will be about; the forecast if the outcome is to be learned; the
+# policy if it is to be told; what asking a second variant would have to know
+_Sent = tuple[KnownVariant, int, Forecast | None, Comparing | None, First | None]
 _make = tuple.__new__  # a named tuple from all its fields at once, in half the time of a call by keyword
 
 
@@ -75,6 +78,7 @@ class Selector:
         self._answered: OrderedDict[str, _Sent] = OrderedDict()  # of a dict, it is found behind the gaps of all gone
         self._planner = Planner(policy, settings)
         self._sharing = Sharing(settings)
+        self._hedging = Hedging(settings, self._known)
         self._left = dict(learned.variants)  # by the earlier selector, of variants not seen yet
         self._left_at = learned_at
         self._environment.restore(learned, kept_share(learned.age_s, settings.learned_half_life_s))
@@ -122,10 +126,12 @@ class Selector:
         settings, deadline, size = self._settings, request.deadline_at, rounded(request.size_bytes)
         log_d = log_budget(settings.transport_timeout_s if deadline is None else deadline - now)
         candidates, all_eligible = self._candidates(request, variants, size, log_d, now)
+        forecasts = partial(self._forecast, size, now)
+        if request.hedges:
+            return self._second(request, candidates, forecasts, now)
         pool = candidates if all_eligible else self._pool(request, candidates, size, now)
         if not pool:
             return self._decision(request, Reason.NO_VARIANT, None, candidates)
-        forecasts = partial(self._forecast, size, now)
         if self._comparing is not None:
             pool, candidates = _compared(self._comparing, pool, candidates, self._moment(request, size, now))
         chosen = self._policy.pick(pool, forecasts, log_d, settings)
@@ -134,7 +140,16 @@ class Selector:
             able = [c for c in pool if not c.verdict and c.probability >= settings.can_probability]
             if able:
                 chosen, reason = self._policy.pick(able, forecasts, log_d, settings), Reason.CHOSEN
-        return self._decision(request, reason, None if reason is Reason.UNMET else chosen, candidates)
+        if reason is Reason.UNMET:
+            return self._decision(request, reason, None, candidates)
+        hedge_at = self._hedging.moment(request, chosen, candidates, forecasts, now) if settings.hedge else None
+        return self._decision(request, reason, chosen, candidates, hedge_at)
+
+    def _second(self, request: Request, candidates: Sequence[Candidate], forecasts: Forecasts, now: float) -> Decision:
+        """Whom to ask beside a decision that is under way; a refusal if that is not worth it."""
+        sent = self._pending.get(request.hedges)
+        chosen = self._hedging.second(request, None if sent is None else sent[4], candidates, forecasts, now)
+        return self._decision(request, Reason.CHOSEN if chosen else Reason.NO_VARIANT, chosen, candidates)
 
     def _candidates(
         self, request: Request, variants: Sequence[KnownVariant], size: int, log_d: float, now: float
@@ -189,34 +204,41 @@ class Selector:
         return self._known[candidate.variant.name].standing(size, now).forecast
 
     def _decision(
-        self, request: Request, reason: Reason, chosen: Candidate | None, candidates: Sequence[Candidate]
-    ) -> Decision:
+        self, request: Request, reason: Reason, chosen: Candidate | None, candidates: Sequence[Candidate],
+        hedge_at: float | None = None,
+    ) -> Decision:  # fmt: skip
         id_ = f"{request.id}-{len(request.excluded) + 1}"
-        return _make(Decision, (id_, request, self._policy.name, reason, chosen, tuple(candidates)))
+        return _make(Decision, (id_, request, self._policy.name, reason, chosen, tuple(candidates), hedge_at))
 
     def started(self, decision: Decision, now: float) -> None:
         """The decided request was sent. Counts it in flight until its outcome. Raises Conflict when sent twice."""
-        id_, request, _, reason, chosen, alternatives = decision
+        id_, request, _, reason, chosen, alternatives, hedge_at = decision
         if chosen is None:
             raise ValueError(f"decision {id_} is a refusal ({reason.value}); there is nothing to start")
         pending = self._pending
         if id_ in pending:
             raise Conflict(f"decision {id_} was started already; decide anew, with the variant excluded")
         name = chosen.variant.name
-        self._policy.started(name)
         size = rounded(request.size_bytes)
-        crowd = sum([known.in_flight + known.others for known in self._tasks.get(request.task, ())])
-        self._planner.arrived(request, size, crowd, now)
-        self._sharing.arrived((now, request))
+        policy = self._comparing
+        self._hedging.asked(request)
+        if request.hedges:  # it has arrived before, and this is no choice of the policy
+            policy = None
+        else:
+            self._policy.started(name)
+            crowd = sum([known.in_flight + known.others for known in self._tasks.get(request.task, ())])
+            self._planner.arrived(request, size, crowd, now)
+            self._sharing.arrived((now, request))
         known = self._known.get(name)
         if known is None:
             return
-        if self._comparing is not None:
+        if policy is not None:
             known_still = [one for one in alternatives if one.variant.name in self._known]
-            self._comparing.sent(chosen, known_still, self._moment(request, size, now))
+            policy.sent(chosen, known_still, self._moment(request, size, now))
+        hedged = None if hedge_at is None else first(request, known.standing(size, now).forecast, now)
         expected = known.standing(size, now).forecast if known.knowledge.wants(now) else None
         known.sent(now)
-        pending[id_] = (known, size, expected)
+        pending[id_] = (known, size, expected, policy, hedged)
         if len(pending) > self._settings.max_pending:
             pending.popitem(last=False)[1][0].lost()
 
@@ -233,10 +255,10 @@ class Selector:
         answered[id_] = sent
         if len(answered) > self._settings.max_answered:
             answered.popitem(last=False)
-        known, size, expected = sent
+        known, size, expected, policy, _ = sent
         known.ended(outcome, now)
-        if self._comparing is not None:
-            self._comparing.ended(known.variant, size, outcome, now)
+        if policy is not None:
+            policy.ended(known.variant, size, outcome, now)
         if expected is not None:
             taught = lesson(known.variant, size, outcome, expected)
             if taught is not None:
@@ -255,9 +277,9 @@ class Selector:
         sent = self._answered.get(feedback.decision_id) or self._pending.get(feedback.decision_id)
         if sent is None:
             raise NotFound(_unknown(feedback.decision_id))
-        known, size, _ = sent
-        if self._comparing is not None:
-            self._comparing.judged(known.variant, feedback.correct)
+        known, size, _, policy, _ = sent
+        if policy is not None:
+            policy.judged(known.variant, feedback.correct)
         verdict = Verdict(known.variant.name, known.variant.revision, size, feedback.correct)
         self._sharing.taught(verdict)
         self._learn(known, verdict, now)

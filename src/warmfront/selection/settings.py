@@ -51,6 +51,11 @@ class SelectorSettings:
     peer_hold_s: float = 2.0  # how long a peer's counts hold without a new report: it may have died
     max_lessons: int = 64  # lessons, and as many verdicts, that one report to peers carries: the latest
 
+    # hedging: a second variant is asked beside one that may not answer in time
+    hedge: bool = False
+    hedge_probability: float = 0.95  # how likely the second must be in time: that says how long the first is waited for
+    hedge_share: float = 0.05  # of the requests, at most
+
     # memory
     learned_half_life_s: float = 86_400.0  # what was learned before a restart counts half after a day
     max_pending: int = 20_000  # decisions started and not yet ended

@@ -63,6 +63,7 @@ requests = st.builds(
     on_miss=st.sampled_from(OnMiss),
     weights=st.none() | st.builds(Weights, latency=st.floats(0.1, 1.0), accuracy=st.floats(0.1, 1.0)),
     excluded=st.frozensets(st.sampled_from(["v0", "v1"])),
+    hedges=st.just(""),
 )
 
 
