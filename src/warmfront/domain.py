@@ -247,7 +247,7 @@ class Lesson(NamedTuple):
     """What one reply taught: the numbers of its outcome that estimators learn from, fit to be told to a peer.
 
     `z` is how far it came out from what was predicted, in units of the prediction's spread. `waited`: a cold start or a
-    queue was part of the prediction.
+    queue was part of the prediction. `beside` others were on the same replica when it was sent.
     """
 
     variant: str
@@ -259,6 +259,7 @@ class Lesson(NamedTuple):
     waited: bool
     cold: bool
     censored: bool
+    beside: int = 0
 
 
 class Verdict(NamedTuple):

@@ -71,8 +71,8 @@ class _Served(NamedTuple):
     idle: Forecast  # a ready replica with nothing to do
 
 
-def lesson(variant: Variant, size: int, outcome: Outcome, expected: Forecast) -> Lesson | None:
-    """What a reply teaches that was `expected` so.
+def lesson(variant: Variant, size: int, outcome: Outcome, expected: Forecast, beside: int) -> Lesson | None:
+    """What a reply teaches that was `expected` so and sent when `beside` others were on the replica.
 
     A failure teaches nothing about time unless it was cut off: then only that it would have taken longer.
     """
@@ -83,6 +83,7 @@ def lesson(variant: Variant, size: int, outcome: Outcome, expected: Forecast) ->
         variant=variant.name, revision=variant.revision, size_bytes=size, upstream_s=upstream_s,
         execution_s=outcome.execution_s, z=(log(upstream_s) - expected.latency.mu) / expected.latency.sigma,
         waited=expected.warmth is not Warmth.WARM or expected.wait_s > 0, cold=outcome.cold, censored=outcome.censored,
+        beside=beside,
     )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ class Knowledge:
     def refresh(self) -> None:
         """An estimate has changed: what was prepared is out of date."""
         self._served: dict[int, _Served] = {}
-        self._waiting: dict[tuple[int, int, int], Forecast] = {}
+        self._waiting: dict[tuple[int, int, int, int], Forecast] = {}
         self._residuals: dict[int, tuple[Moments, float]] = {}
         self._start = self._cold_start.estimate()
         self._step_s = self._start.p50 / AGE_STEPS
@@ -121,6 +122,7 @@ class Knowledge:
         self.memory_gb = (self._memory_mb or settings.default_memory_mb) / 1000
         self.price_per_s = self.memory_gb * self._environment.budget.price_per_gb_s
         self.start_s = self._start.moments.mean
+        self.crowded = self._execution.crowded  # whether what is in flight beside it shows in a forecast
         self._refreshed()
 
     # outliving the process
@@ -195,32 +197,33 @@ class Knowledge:
         if lesson.censored:
             calibration.observe_beyond(lesson.z)
             if not waited:
-                self._learn_beyond(lesson.size_bytes, lesson.upstream_s)
+                self._learn_beyond(lesson)
         else:
             calibration.observe(lesson.z)
-            moved = self._learn_call(lesson.size_bytes, lesson.upstream_s, lesson.execution_s, waited=waited)
+            moved = self._learn_call(lesson, waited=waited)
         self._replies += 1
         if self._replies <= PROMPT_REPLIES or self._replies % PER_REFRESH == 0:
             self.refresh()
         return moved
 
-    def _learn_call(self, size: int, upstream_s: float, execution_s: float | None, *, waited: bool) -> bool:
+    def _learn_call(self, lesson: Lesson, *, waited: bool) -> bool:
         """Split what was measured into execution and network. With a wait in it, only the variant's own word counts."""
+        size, upstream_s, execution_s, beside = lesson.size_bytes, lesson.upstream_s, lesson.execution_s, lesson.beside
         if execution_s:
-            self._execution.observe(size, execution_s)
+            self._execution.observe(size, execution_s, beside)
             if waited:
                 return False
             network_s = max(upstream_s - execution_s, LEAST_S)
             self._network.add(log(network_s))
             return self._environment.network.observe(network_s)
         if not waited:
-            self._execution.observe(size, max(upstream_s - self._to_and_fro.p50, upstream_s / 10))
+            self._execution.observe(size, max(upstream_s - self._to_and_fro.p50, upstream_s / 10), beside)
         return False
 
-    def _learn_beyond(self, size: int, upstream_s: float) -> None:
-        execution_s = upstream_s - self._to_and_fro.p50
+    def _learn_beyond(self, lesson: Lesson) -> None:
+        execution_s = lesson.upstream_s - self._to_and_fro.p50
         if execution_s > 0:
-            self._execution.observe_beyond(size, execution_s)
+            self._execution.observe_beyond(lesson.size_bytes, execution_s, lesson.beside)
 
     # forecasting
 
@@ -228,29 +231,31 @@ class Knowledge:
         """How long a start that has gone on for `age_s` is still read as one of the same age."""
         return (int(age_s / self._step_s) + 1) * self._step_s - age_s
 
-    def warm(self, size: int, ahead: int = 0, slots: int = 1) -> Forecast:
-        """With a ready replica, and `ahead` requests that must leave first from `slots` places."""
-        served = self._served.get(size) or self._serve(size)
-        if not ahead:
-            return served.idle
-        key = (size, ahead, -slots)
+    def warm(self, size: int, ahead: int = 0, slots: int = 1, beside: int = 0) -> Forecast:
+        """With a ready replica: `ahead` must leave first from `slots` places, `beside` others are on it meanwhile."""
+        beside = beside if self.crowded else 0
+        if not ahead and not beside:
+            return self._serve(size, 0).idle
+        key = (size, ahead, -slots, beside)
         found = self._waiting.get(key)
         if found is None:
+            served = self._serve(size, beside)
             queue = _queue(ahead, slots, served.execution)
-            found = forecast(
+            found = served.idle if not ahead else forecast(
                 self._name, Warmth.WARM, served.idle.accuracy, total(served.moments, queue), self._waiting_shape,
                 wait_s=queue.mean, execution_s=served.idle.execution_s,
             )  # fmt: skip
             self._keep(key, found)
         return found
 
-    def waiting(self, size: int, age_s: float | None, ahead: int, slots: int) -> Forecast:
+    def waiting(self, size: int, age_s: float | None, ahead: int, slots: int, beside: int = 0) -> Forecast:
         """Without a ready replica: one has been starting for `age_s`, or (None) this request would start one."""
         step = 0 if age_s is None else int(age_s / self._step_s) + 1
-        key = (size, ahead, step)
+        beside = beside if self.crowded else 0
+        key = (size, ahead, step, beside)
         found = self._waiting.get(key)
         if found is None:
-            served = self._served.get(size) or self._serve(size)
+            served = self._serve(size, beside)
             rest, rest_s = self._residual(step)
             queue = _queue(ahead, slots, served.execution)
             hold_s = self.start_s + self._environment.settings.hold_s
@@ -263,20 +268,25 @@ class Knowledge:
             self._keep(key, found)
         return found
 
-    def _keep(self, key: tuple[int, int, int], prepared: Forecast) -> None:
+    def _keep(self, key: tuple[int, int, int, int], prepared: Forecast) -> None:
         if len(self._waiting) >= MAX_PREPARED:
             self._waiting.clear()
         self._waiting[key] = prepared
 
-    def _serve(self, size: int) -> _Served:
-        execution = self._execution.estimate(size)
+    def _serve(self, size: int, beside: int) -> _Served:
+        """Prepared once for one alone, which most are; `warm` and `waiting` keep what they make of the others."""
+        if not beside and (found := self._served.get(size)) is not None:
+            return found
+        execution = self._execution.estimate(size, beside)
         network, own = self._network_moments, execution.moments
         moments = Moments(network.mean + own.mean, network.variance + own.variance)
         idle = forecast(
             self._name, Warmth.WARM, self._accuracy.estimate(size), total(moments), self._warm_shape,
             wait_s=0.0, execution_s=execution.p50,
         )  # fmt: skip
-        served = self._served[size] = _Served(execution, moments, idle)
+        served = _Served(execution, moments, idle)
+        if not beside:
+            self._served[size] = served
         return served
 
     def _residual(self, step: int) -> tuple[Moments, float]:

@@ -44,9 +44,9 @@ from warmfront.selection.warmset.planner import Planner, WarmSet
 
 __all__ = ["Selector", "SelectorSettings"]
 
-# a started decision: what its outcome and its feedback will be about; the forecast if the outcome is to be learned; the
-# policy if it is to be told; what asking a second variant would have to know
-_Sent = tuple[KnownVariant, int, Forecast | None, Comparing | None, First | None]
+# a started decision: what its outcome and its feedback will be about; the forecast if the outcome is to be learned, and
+# how many were on the replica; the policy if it is to be told; what asking a second variant would have to know
+_Sent = tuple[KnownVariant, int, Forecast | None, int, Comparing | None, First | None]
 _make = tuple.__new__  # a named tuple from all its fields at once, in half the time of a call by keyword
 
 
@@ -148,7 +148,7 @@ class Selector:
     def _second(self, request: Request, candidates: Sequence[Candidate], forecasts: Forecasts, now: float) -> Decision:
         """Whom to ask beside a decision that is under way; a refusal if that is not worth it."""
         sent = self._pending.get(request.hedges)
-        chosen = self._hedging.second(request, None if sent is None else sent[4], candidates, forecasts, now)
+        chosen = self._hedging.second(request, None if sent is None else sent[5], candidates, forecasts, now)
         return self._decision(request, Reason.CHOSEN if chosen else Reason.NO_VARIANT, chosen, candidates)
 
     def _candidates(
@@ -237,8 +237,9 @@ class Selector:
             policy.sent(chosen, known_still, self._moment(request, size, now))
         hedged = None if hedge_at is None else first(request, known.standing(size, now).forecast, now)
         expected = known.standing(size, now).forecast if known.knowledge.wants(now) else None
+        beside = known.beside
         known.sent(now)
-        pending[id_] = (known, size, expected, policy, hedged)
+        pending[id_] = (known, size, expected, beside, policy, hedged)
         if len(pending) > self._settings.max_pending:
             pending.popitem(last=False)[1][0].lost()
 
@@ -255,12 +256,12 @@ class Selector:
         answered[id_] = sent
         if len(answered) > self._settings.max_answered:
             answered.popitem(last=False)
-        known, size, expected, policy, _ = sent
+        known, size, expected, beside, policy, _ = sent
         known.ended(outcome, now)
         if policy is not None:
             policy.ended(known.variant, size, outcome, now)
         if expected is not None:
-            taught = lesson(known.variant, size, outcome, expected)
+            taught = lesson(known.variant, size, outcome, expected, beside)
             if taught is not None:
                 self._sharing.taught(taught)
                 self._learn(known, taught, now)
@@ -277,7 +278,7 @@ class Selector:
         sent = self._answered.get(feedback.decision_id) or self._pending.get(feedback.decision_id)
         if sent is None:
             raise NotFound(_unknown(feedback.decision_id))
-        known, size, _, policy, _ = sent
+        known, size, _, _, policy, _ = sent
         if policy is not None:
             policy.judged(known.variant, feedback.correct)
         verdict = Verdict(known.variant.name, known.variant.revision, size, feedback.correct)

@@ -119,7 +119,7 @@ class KnownVariant:
         self.charge = -self.bonus  # from now on the platform holds it for this one
         if self._peers:
             self._estimate()
-        if self.in_flight >= self._free:
+        if self.in_flight >= self._free or self.knowledge.crowded:
             self.standings.clear()
         if not self.observation.ready and self.warmth(now) is Warmth.COLD:
             self.presume_start(now)
@@ -131,7 +131,7 @@ class KnownVariant:
 
     def lost(self) -> None:
         """One request less in flight; what became of it is not known here."""
-        if self.in_flight >= self._free:
+        if self.in_flight >= self._free or self.knowledge.crowded:
             self.standings.clear()
         self.in_flight -= 1
         if self._peers:
@@ -263,8 +263,13 @@ class KnownVariant:
         """When the first of the peers' counts is too old, if nothing more is heard."""
         return a_little_before(min(until for _, _, _, until in self._peers.values())) if self._peers else inf
 
+    @property
+    def beside(self) -> int:
+        """How many others one more request will find on its replica, if they are spread evenly."""
+        return min(self.in_flight + self.others, self._full - 1) // (self.observation.ready or 1)
+
     def _forecast(self, size: int, now: float) -> Forecast:
         ahead = max(self.in_flight - self._free + 1, 0)
         if self.ready(now):
-            return self.knowledge.warm(size, ahead, self._full)
-        return self.knowledge.waiting(size, self._start_age(now), ahead, self._full)
+            return self.knowledge.warm(size, ahead, self._full, self.beside)
+        return self.knowledge.waiting(size, self._start_age(now), ahead, self._full, self.beside)

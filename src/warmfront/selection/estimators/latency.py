@@ -1,9 +1,10 @@
-"""How long a warm call takes: execution by input size, and the way there and back. Queues and starts are not here."""
+"""How long a warm execution takes, by input size and by how many run beside it. Queues and starts are not here."""
 
 from collections.abc import Mapping
 from math import exp, log
 
 from warmfront.domain import Profile, Spread
+from warmfront.selection.estimators.crowding import Crowding
 from warmfront.selection.estimators.duration import Duration, from_spread
 from warmfront.selection.estimators.samples import PRIOR_MASS, LogSamples
 from warmfront.selection.learned import Samples
@@ -13,15 +14,17 @@ CLASS_MASS = 8.0  # how many samples the whole variant counts for inside one siz
 
 
 class Execution:
-    """Answers how long one warm execution takes for an input of a given size.
+    """Answers how long one warm execution takes for an input of a given size, alone or beside others.
 
     Before the first sample: the profile's p50, p95 and per KiB, else the stated default. Learned is the ratio of
     measured to profiled time, for the variant as a whole and, shrunk towards that, per size class (each four times the
     last): ALERT's slow-down filter (Wan et al., ATC 2020), in logarithms, so that a profile may be wrong by any factor.
+    What others on the same replica add is learned apart (crowding.py) and taken out of every sample.
     """
 
     def __init__(self, profile: Profile, default: Spread) -> None:
         self._default = default
+        self._crowding = Crowding()
         self._all = LogSamples()
         self._classes: dict[int, LogSamples] = {}
         self._set(profile)
@@ -35,24 +38,31 @@ class Execution:
         """Logarithm of the profiled time for this size."""
         return log(exp(self._prior.mu) + self._per_byte * size)
 
-    def estimate(self, size: int) -> Duration:
-        """The execution time for an input of `size` bytes."""
+    @property
+    def crowded(self) -> bool:
+        """Whether it matters how many execute beside each other."""
+        return self._crowding.slope > 0
+
+    def estimate(self, size: int, beside: int = 0) -> Duration:
+        """The execution time for an input of `size` bytes with so many others on the same replica."""
         ratio = self._all.estimate(Duration(0.0, self._prior.sigma), PRIOR_MASS)
         learned = self._classes.get(_size_class(size))
         if learned is not None:
             ratio = learned.estimate(ratio, CLASS_MASS)
-        return Duration(self._base(size) + ratio.mu, ratio.sigma)
+        return Duration(self._base(size) + ratio.mu + log(self._crowding.factor(beside)), ratio.sigma)
 
-    def observe(self, size: int, seconds: float) -> None:
-        """Learn one measured execution, in seconds above 0."""
+    def observe(self, size: int, seconds: float, beside: int = 0) -> None:
+        """Learn one measured execution, in seconds above 0, that began with so many others."""
         ratio = log(seconds) - self._base(size)
+        self._crowding.observe(beside, exp(ratio))
+        ratio -= log(self._crowding.factor(beside))
         self._all.add(ratio)
         self._class(size).add(ratio)
 
-    def observe_beyond(self, size: int, seconds: float) -> None:
+    def observe_beyond(self, size: int, seconds: float, beside: int = 0) -> None:
         """Learn that an execution would have taken longer than this: it was cut off."""
-        believed = self.estimate(size)
-        base = self._base(size)
+        believed = self.estimate(size, beside)
+        base = self._base(size) + log(self._crowding.factor(beside))
         believed = Duration(believed.mu - base, believed.sigma)
         self._all.add_beyond(log(seconds) - base, believed)
         self._class(size).add_beyond(log(seconds) - base, believed)
