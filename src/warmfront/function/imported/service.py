@@ -1,0 +1,156 @@
+"""An imported model behind routes: what every model function answers, with tensors, and TensorFlow Serving's paths.
+
+What lives here: which request is read how, rows one by one for models that take no more. What must not: sockets, files,
+any runtime.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from warmfront.cloudevents import Headers
+from warmfront.errors import InvalidRequest
+from warmfront.function.imported.answers import Answer, Reading
+from warmfront.function.imported.bodies import (
+    SIGNATURE_NAME,
+    metadata,
+    parse_infer,
+    parse_predict,
+    render_infer,
+    render_predict,
+)
+from warmfront.function.imported.examples import Examples, Tensors
+from warmfront.function.imported.kinds import Runner
+from warmfront.function.imported.signature import TensorSpec
+from warmfront.function.model import ModelFunction, Prediction
+from warmfront.function.open_inference import LABEL, SCORE
+from warmfront.wire.messages import Response
+
+MAX_BODY = 64 << 20
+"""Largest body in bytes: an image of 224x224x3 as JSON takes 3 MB."""
+
+_JSON = (b"content-type", b"application/json")
+_V1 = re.compile(r"/v1/models/([^/:]+)(?:/versions/[^/:]+)?(/metadata|:\w+)?")
+
+
+class ImportedModel(ModelFunction[Tensors]):
+    """A runner and how its outputs are read; `open_` loads both, here and now."""
+
+    def __init__(
+        self,
+        name: str,
+        open_: Callable[[], tuple[Runner, Reading]],
+        *,
+        max_body: int = MAX_BODY,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._runner, self._reading = open_()
+        self._signature = self._runner.signature
+        examples = Examples(self._signature)
+        super().__init__(name, lambda: self._first, accept=examples, max_body=max_body, environment=environment)
+
+    def _first(self, tensors: Tensors) -> Prediction:
+        return self._ask(tensors)[1][0]
+
+    def _ask(self, tensors: Tensors) -> tuple[Tensors, list[Answer]]:
+        """All outputs, and the answer for each row."""
+        rows = self._signature.counts_rows
+        counts = {len(tensor) for tensor in tensors.values()} if rows else {1}
+        if len(counts) != 1:
+            raise InvalidRequest(f"the inputs have {sorted(counts)} rows; wanted the same number in each")
+        (count,) = counts
+        if rows and self._signature.one_by_one and count > 1:
+            parts = [self._runner.run({name: tensor[i : i + 1] for name, tensor in tensors.items()})
+                     for i in range(count)]  # fmt: skip
+            outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        else:
+            outputs = self._runner.run(tensors)
+        per_row = outputs if rows else {name: tensor[np.newaxis] for name, tensor in outputs.items()}
+        return outputs, self._reading.answers(per_row, count)
+
+    def _execute(self, tensors: Tensors) -> tuple[Tensors, list[Answer], Headers]:
+        """As `_ask`, with the headers that tell how long it took."""
+        found: tuple[Tensors, list[Answer]] = {}, []
+
+        def work() -> list[Prediction]:
+            nonlocal found
+            found = self._ask(tensors)
+            return list(found[1])
+
+        _, told = self._timed(work)
+        return *found, told
+
+    def _route(self, method: str, path: str, headers: Headers, body: bytes) -> Response:
+        """TensorFlow Serving's paths may name a version, of which there is one, and ask for metadata."""
+        found = _V1.fullmatch(path)
+        if found is None:
+            return super()._route(method, path, headers, body)
+        name, rest = found[1], found[2] or ""
+        if rest == "/metadata" and method == "GET":
+            self._known(name)
+            return _json(self._definition(name))
+        return super()._route(method, f"/v1/models/{name}{rest}", headers, body)
+
+    def _model_v1(self, method: str, last: str, body: bytes) -> Response:
+        name, _, verb = last.partition(":")
+        if (method, verb) != ("POST", "predict"):
+            return super()._model_v1(method, last, body)
+        self._known(name)
+        tensors, column = parse_predict(body, self._signature)
+        outputs, answers, told = self._execute(tensors)
+        reply = render_predict(outputs, len(answers), column=column)
+        return Response(status=200, headers=[_JSON, *told], body=reply)
+
+    def _definition(self, name: str) -> dict[str, Any]:
+        signature = {
+            "inputs": {spec.name: _tensor_info(spec) for spec in self._signature.inputs},
+            "outputs": {spec.name: _tensor_info(spec) for spec in self._signature.outputs},
+            "method_name": "tensorflow/serving/predict",
+        }
+        return {
+            "model_spec": {"name": name, "signature_name": "", "version": "1"},
+            "metadata": {"signature_def": {"signature_def": {SIGNATURE_NAME: signature}}},
+        }
+
+    def _infer(self, name: str, body: bytes) -> Response:
+        request, tensors = parse_infer(body, self._signature)
+        outputs, answers, told = self._execute(tensors)
+        for spec in self._added():
+            kind = object if spec.name == LABEL else np.float64
+            outputs[spec.name] = np.array([getattr(answer, spec.name) for answer in answers], dtype=kind)
+        reply = render_infer(request, outputs, model=name, version=self.revision)
+        return Response(status=200, headers=[_JSON, *told], body=reply)
+
+    def _metadata(self, name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "versions": [self.revision] if self.revision else [],
+            "platform": "warmfront_function",
+            "inputs": metadata(self._signature.inputs),
+            "outputs": metadata([*self._signature.outputs, *self._added()]),
+        }
+
+    def _added(self) -> list[TensorSpec]:
+        """A classifier's label and score, as every classifying function here has them, unless the model has its own."""
+        taken = {spec.name for spec in self._signature.outputs}
+        both = (
+            TensorSpec(LABEL, "BYTES", (-1,)),
+            TensorSpec(SCORE, "FP64", (-1,)),
+        )
+        return [spec for spec in both if spec.name not in taken] if self._reading.classifies else []
+
+
+_DTYPES = {"BOOL": "DT_BOOL", "BYTES": "DT_STRING", "FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_DOUBLE"}
+
+
+def _tensor_info(spec: TensorSpec) -> dict[str, Any]:
+    shape = {"dim": [{"size": str(length), "name": ""} for length in spec.shape], "unknown_rank": False}
+    return {"name": spec.name, "dtype": _DTYPES.get(spec.datatype, f"DT_{spec.datatype}"), "tensor_shape": shape}
+
+
+def _json(value: dict[str, Any]) -> Response:
+    return Response(status=200, headers=[_JSON], body=msgspec.json.encode(value))
