@@ -3,6 +3,7 @@
 What may live here: small records and the sink's contract. What must not: connections, the pool's bookkeeping.
 """
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 from enum import Enum
@@ -10,15 +11,19 @@ from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from warmfront.errors import InvalidRequest, Overloaded, UpstreamFailed, UpstreamTimeout, WarmfrontError
-from warmfront.wire.messages import Headers
+from warmfront.wire.messages import Headers, Response
 
 
 class Origin(NamedTuple):
-    """Where a connection goes: host, port, and TLS when a context is given. A tuple: every call looks its lane up."""
+    """Where a connection goes: host, port, and TLS when a context is given. A tuple: every call looks its lane up.
+
+    `h2c`: by HTTP/2 with prior knowledge, which is offered without TLS only.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    h2c: bool = False
 
     @classmethod
     def parse(cls, url: str, tls: ssl.SSLContext | None = None) -> "Origin":
@@ -101,3 +106,37 @@ class Sink(Protocol):
 
     def on_failure(self, failure: Failure) -> None:
         """The call failed."""
+
+
+class Collector:
+    """A sink that keeps the whole reply for a waiting coroutine."""
+
+    def __init__(self, future: asyncio.Future[Response], max_body: int) -> None:
+        self.future = future
+        self._max_body = max_body
+        self._status = 0
+        self._headers: Headers = []
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def on_response(self, status: int, headers: Headers) -> None:
+        """The head."""
+        self._status, self._headers = status, headers
+
+    def on_body(self, data: bytes) -> None:
+        """A piece."""
+        self._size += len(data)
+        if self._size <= self._max_body:
+            self._parts.append(data)
+        elif not self.future.done():
+            self.future.set_exception(UpstreamFailed(f"reply above {self._max_body} bytes; raise the limit"))
+
+    def on_complete(self) -> None:
+        """Hand the whole reply over."""
+        if not self.future.done():
+            self.future.set_result(Response(status=self._status, headers=self._headers, body=b"".join(self._parts)))
+
+    def on_failure(self, failure: Failure) -> None:
+        """Hand the failure over."""
+        if not self.future.done():
+            self.future.set_exception(failure.error())

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 # A refused client gets this long to stop sending and to read why; closing with unread bytes would destroy the reply.
 _LINGER_S = 5.0
+# RFC 9113 section 3.4: no request of HTTP/1.1 begins like this
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # SO_LINGER on, zero seconds: close with RST
 _RESET = struct.pack("ii", 1, 0)
 
@@ -35,6 +37,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_deaf",
         "_fault",
+        "_greeting",
         "_pumping",
         "_queue",
         "_read_deadline",
@@ -62,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._reader = RequestReader(server.limits, functools.partial(ServerExchange, self))
         self._queue = self._reader.complete
         self._fault: WarmfrontError | None = None
+        self._greeting: bytes | None = b""
         self._deaf = False
         self._reading = True
         self._pumping = False
@@ -82,6 +86,10 @@ class Connection(asyncio.Protocol):
         """Parse what came and serve what is complete."""
         if self._deaf:
             return
+        if self._greeting is not None:
+            data = self._greeted(self._greeting + data)
+            if not data:
+                return
         reader = self._reader
         try:
             reader.feed(data)
@@ -99,6 +107,31 @@ class Connection(asyncio.Protocol):
             self._read_deadline = self.server.loop.time() + timeout_s
             self._reschedule(self._read_deadline)
         self._pump()
+
+    def _greeted(self, data: bytes) -> bytes:
+        """The first bytes, to be parsed here; nothing if they are, or may yet become, those of HTTP/2."""
+        if PREFACE.startswith(data[: len(PREFACE)]) and not self.refused:
+            if len(data) < len(PREFACE):
+                self._greeting = data
+                return b""
+            if self._hand_over(data):
+                return b""
+        self._greeting = None
+        return data
+
+    def _hand_over(self, data: bytes) -> bool:
+        """Let HTTP/2 go on with this connection; False when it is not installed here."""
+        try:
+            from warmfront.wire import http2_server  # noqa: PLC0415 - loaded with the first such connection
+        except ImportError:
+            _log.warning("a client speaks HTTP/2, which needs the package h2: pip install h2")
+            return False
+        self._deaf = self.lost = True
+        self.server.dismiss(self)
+        successor = http2_server.Http2Connection(self.server)
+        self.transport.set_protocol(successor)
+        successor.take_over(self.transport, data)
+        return True
 
     def eof_received(self) -> None:
         """The client will send no more. With a reply outstanding that means it has gone: a killed client and one that

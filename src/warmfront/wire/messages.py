@@ -14,6 +14,7 @@ from warmfront.cloudevents import Headers
 __all__ = [
     "HOP_BY_HOP",
     "NOT_FORWARDED",
+    "NO_TRAILERS",
     "Exchange",
     "Headers",
     "Response",
@@ -42,6 +43,9 @@ HOP_BY_HOP = frozenset(
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close"})
 # The pool writes its own framing and host; the server has already honoured `expect`.
 NOT_FORWARDED = HOP_BY_HOP | {b"content-length", b"host", b"expect"}
+
+# shared: never added to
+NO_TRAILERS: Headers = []
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -102,6 +106,7 @@ class Exchange(ABC):
     `on_pause` asks the handler to stop writing, `on_resume` to go on. All calls happen on the event loop's thread.
     A front clears the three callbacks when the exchange is over (`release`): they lead to whoever answers, who holds
     the exchange, and such a ring per request would keep the garbage collector busy.
+    `trailers` are fields behind the body: set by a handler before it responds or finishes, and sent by HTTP/2 only.
     """
 
     __slots__ = (
@@ -116,6 +121,7 @@ class Exchange(ABC):
         "query",
         "received_at",
         "responded",
+        "trailers",
     )
 
     def __init__(  # noqa: PLR0917  the order of a request on the wire
@@ -129,6 +135,7 @@ class Exchange(ABC):
         self.received_at = received_at
         self.responded = False
         self.finished = False
+        self.trailers = NO_TRAILERS
         self.on_disconnect: Callable[[], None] | None = None
         self.on_pause: Callable[[], None] | None = None
         self.on_resume: Callable[[], None] | None = None

@@ -7,14 +7,17 @@ What may live here: which connection carries which call, retries, timeouts of co
 import asyncio
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
-from warmfront.errors import UpstreamFailed
-from warmfront.wire.calls import Failure, FailureKind, Origin, Sink
+from warmfront.wire.calls import Collector, Failure, FailureKind, Origin, Sink
 from warmfront.wire.deadlines import Deadlines
 from warmfront.wire.framing import FRAMING, head, without_framing
-from warmfront.wire.messages import Headers, Response, first
+from warmfront.wire.messages import NO_TRAILERS, Headers, Response, first
 from warmfront.wire.outbox import Outbox
 from warmfront.wire.upstream import Upstream
+
+if TYPE_CHECKING:
+    from warmfront.wire.http2_lane import Http2Lane
 
 __all__ = ["Call", "Failure", "FailureKind", "Origin", "Pool", "Sink"]
 
@@ -26,7 +29,7 @@ _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class Call:
-    """One request on its way. Everything but cancel, pause and resume belongs to the pool."""
+    """One request on its way. Everything but cancel, pause, resume and `trailers` (of a whole reply) is the pool's."""
 
     __slots__ = (
         "body",
@@ -40,6 +43,7 @@ class Call:
         "sent",
         "sink",
         "started",
+        "trailers",
         "upstream",
     )
 
@@ -58,6 +62,7 @@ class Call:
         self.started = False
         self.retried = False
         self.done = False
+        self.trailers = NO_TRAILERS
 
     def cancel(self) -> None:
         """The sink hears nothing more; the connection is closed unless the reply was complete."""
@@ -276,6 +281,7 @@ class Pool:
         self.deadlines: Deadlines
         self._attached = False
         self._lanes: dict[Origin, Lane] = {}
+        self._http2: dict[Origin, Http2Lane] = {}
 
     def send(  # noqa: PLR0917  the order of a request line
         self,
@@ -294,6 +300,9 @@ class Pool:
         `target` is path and query, percent-encoded. Host is taken from `headers` if there, else from the origin;
         framing and hop-by-hop fields are set here. ValueError when target or headers would break the framing.
         """
+        if origin.h2c:
+            http2 = self._http2.get(origin) or self._http2_lane(origin)
+            return http2.send(method, target, headers, body, sink, time.monotonic() + timeout_s)
         lane = self._lanes.get(origin)
         if lane is None:
             lane = self._lane(origin)
@@ -326,7 +335,7 @@ class Pool:
     ) -> Response:
         """One whole exchange; any status is returned. Without one: UpstreamFailed, UpstreamTimeout, Overloaded."""
         origin = url_or_origin if isinstance(url_or_origin, Origin) else Origin.parse(url_or_origin)
-        sink = _Collector(asyncio.get_running_loop().create_future(), max_body)
+        sink = Collector(asyncio.get_running_loop().create_future(), max_body)
         call = self.send(origin, method, target, headers, body, sink, timeout_s=timeout_s)
         try:
             return await sink.future
@@ -336,51 +345,33 @@ class Pool:
     async def close(self) -> None:
         """Drop every connection. Calls in progress and later ones fail with OVERLOAD."""
         self.closed = True
-        for lane in list(self._lanes.values()):
+        lanes: list[Lane | Http2Lane] = [*self._lanes.values(), *self._http2.values()]
+        for lane in lanes:
             lane.close()
         if self._attached:
             self.deadlines.close()
         await asyncio.sleep(0)  # lets the transports close their sockets
 
-    def forget(self, lane: Lane) -> None:
+    def forget(self, lane: "Lane | Http2Lane") -> None:
         """The lane has no connection and no call any more."""
-        if self._lanes.get(lane.origin) is lane:
-            del self._lanes[lane.origin]
+        lanes: dict[Origin, Lane] | dict[Origin, Http2Lane] = self._http2 if lane.origin.h2c else self._lanes
+        if lanes.get(lane.origin) is lane:
+            del lanes[lane.origin]
 
-    def _lane(self, origin: Origin) -> Lane:
+    def _attach(self) -> None:
         if not self._attached:
             self._attached = True
             self.loop = asyncio.get_running_loop()
             self.deadlines = Deadlines(self.loop)
+
+    def _lane(self, origin: Origin) -> Lane:
+        self._attach()
         lane = self._lanes[origin] = Lane(self, origin)
         return lane
 
+    def _http2_lane(self, origin: Origin) -> "Http2Lane":
+        from warmfront.wire.http2_lane import Http2Lane  # noqa: PLC0415 - loaded with the first such upstream
 
-class _Collector:
-    """A sink that keeps the whole reply for a waiting coroutine."""
-
-    def __init__(self, future: asyncio.Future[Response], max_body: int) -> None:
-        self.future = future
-        self._max_body = max_body
-        self._status = 0
-        self._headers: Headers = []
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def on_response(self, status: int, headers: Headers) -> None:
-        self._status, self._headers = status, headers
-
-    def on_body(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size <= self._max_body:
-            self._parts.append(data)
-        elif not self.future.done():
-            self.future.set_exception(UpstreamFailed(f"reply above {self._max_body} bytes; raise the limit"))
-
-    def on_complete(self) -> None:
-        if not self.future.done():
-            self.future.set_result(Response(status=self._status, headers=self._headers, body=b"".join(self._parts)))
-
-    def on_failure(self, failure: Failure) -> None:
-        if not self.future.done():
-            self.future.set_exception(failure.error())
+        self._attach()
+        lane = self._http2[origin] = Http2Lane(self, origin)
+        return lane

@@ -1,4 +1,5 @@
-"""The HTTP/1.1 server: listening sockets, limits, the set of connections, graceful end.
+"""The HTTP server: listening sockets, limits, the set of connections, graceful end. It speaks HTTP/1.1, and HTTP/2 to
+clients that begin with its preface.
 
 What may live here: what concerns all connections. What must not: parsing, replies (connection.py, exchange.py), routes.
 """
@@ -7,15 +8,30 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from warmfront.errors import Overloaded, WarmfrontError
 from warmfront.wire.connection import Connection
-from warmfront.wire.deadlines import Deadlines
+from warmfront.wire.deadlines import Deadlines, Watched
 from warmfront.wire.exchange import ServerExchange
 from warmfront.wire.messages import Exchange, Headers
 from warmfront.wire.outbox import Outbox
 
 Handler = Callable[[Exchange], None]
+
+
+class Client(Watched, Protocol):
+    """A client's connection, of whatever version of HTTP."""
+
+    refused: bool
+
+    def shut_when_idle(self) -> None:
+        """Close when nothing is in progress."""
+
+    def reset(self) -> None:
+        """Close at once, so that the client sees an error."""
+
+
 Fault = Callable[[WarmfrontError, Exchange | None], tuple[int, Headers, bytes]]
 _BACKLOG = 1024
 
@@ -70,7 +86,7 @@ class Server:
         self.loop: asyncio.AbstractEventLoop
         self.deadlines: Deadlines
         self._listeners: list[asyncio.Server] = []
-        self._connections: set[Connection] = set()
+        self._connections: set[Client] = set()
         self._empty: asyncio.Event | None = None
         self._refused = 0
         self._unsent: list[ServerExchange] = []
@@ -114,7 +130,7 @@ class Server:
         for exchange in unsent:
             exchange.flush()
 
-    def admit(self, connection: Connection) -> WarmfrontError | None:
+    def admit(self, connection: Client) -> WarmfrontError | None:
         """Count a new connection in; an error when there are too many or the server is closing."""
         self._connections.add(connection)
         self.deadlines.watch(connection)
@@ -128,7 +144,7 @@ class Server:
         self._refused += 1
         return error
 
-    def dismiss(self, connection: Connection) -> None:
+    def dismiss(self, connection: Client) -> None:
         """Count a lost connection out."""
         self._connections.discard(connection)
         self._refused -= connection.refused
