@@ -3,6 +3,7 @@
     POLICY             as it runs live, with all it does in the background
     @no-keep           it may start variants in the background but keep none beyond the platform's window
     @no-plan           it does nothing but choose
+    @hedge             a second variant is asked beside one that may not answer in time
     @keep:A+B          an operator keeps one replica of these by min-scale, whatever the policy does; `cheapest` is the
                        variant with the least memory, `all` is every one
     cocktail           several variants answer every request and vote: a model beside the simulator (cocktail.py)
@@ -40,6 +41,7 @@ class Contender:
     kept: tuple[str, ...] = ()
     may_keep: bool = True
     may_plan: bool = True
+    hedge: bool = False
 
     def world(self, scenario: Scenario) -> World:
         """The scenario's world, with what this contender's operator keeps."""
@@ -60,8 +62,9 @@ class Contender:
         """What its selectors are told."""
         settings = scenario.settings
         return replace(
-            settings, may_keep=settings.may_keep and self.may_keep, dry_run=settings.dry_run or not self.may_plan
-        )
+            settings, may_keep=settings.may_keep and self.may_keep, dry_run=settings.dry_run or not self.may_plan,
+            hedge=settings.hedge or self.hedge,
+        )  # fmt: skip
 
     def selector(self, scenario: Scenario, seed: int) -> Callable[[], Selector]:
         """Makes its selectors, each with a stream of chance of its own."""
@@ -96,10 +99,12 @@ def contender(name: str) -> Contender:
             made = replace(made, may_keep=False)
         elif option == "no-plan":
             made = replace(made, may_plan=False)
+        elif option == "hedge":
+            made = replace(made, hedge=True)
         elif option.startswith("keep:"):
             made = replace(made, kept=tuple(option.removeprefix("keep:").split("+")))
         else:
-            raise SetupError(f"{name}: found @{option}, wanted @no-keep, @no-plan or @keep:VARIANT+VARIANT")
+            raise SetupError(f"{name}: found @{option}, wanted @no-keep, @no-plan, @hedge or @keep:VARIANT+VARIANT")
     return made
 
 

@@ -39,7 +39,7 @@ class _Clairvoyant(Simulator):
         if not able:
             return decision
         chosen = min(able, key=lambda candidate: self._rank(now, case, candidate))
-        return decision._replace(chosen=chosen, policy=NAME)
+        return decision._replace(chosen=chosen, policy=NAME, hedge_at=None)
 
     def _rank(self, now: float, case: Case, candidate: Candidate) -> tuple[bool, float]:
         """Whether it will fail, and the GB-seconds that it costs: execution, hold, and the start it would cause."""

@@ -1,7 +1,8 @@
 """Plays requests to a selector in front of simulated stations: a virtual clock and the gateway's part.
 
 The selector is driven by its five calls alone. As in the gateway (gateway/forwarding.py), a request that fails in time
-is tried once more with the variant excluded, and an answer that comes late is an answer. The plan is asked for on every
+is tried once more with the variant excluded, and an answer that comes late is an answer; at a decision's `hedge_at` a
+second variant is asked too, the first answer counts and the other try is given up. The plan is asked for on every
 whole second; those in which it can have nothing new are left out.
 
     run = simulate(world, cases, lambda: Selector(policy=POLICIES["effective"](rng=random.Random(1))), seed=1)
@@ -19,6 +20,7 @@ from typing import Any
 from warmfront.domain import Decision, Feedback, Keep, Observation, Outcome, Reason, Request, Start, Status
 from warmfront.errors import NotFound
 from warmfront.experiments.several import Several
+from warmfront.experiments.simulation.passage import Passage
 from warmfront.experiments.simulation.station import Job, Station
 from warmfront.experiments.simulation.world import Case, Change, Truth, World
 from warmfront.selection.selector import Selector
@@ -34,19 +36,6 @@ class Run:
     requests: list[RequestRow] = field(default_factory=list)
     replicas: list[ReplicaRow] = field(default_factory=list)
     end_s: float = 0.0
-
-
-class _Passage:
-    """One try of a case, on its way to a station; None: the chosen variant is there no more."""
-
-    __slots__ = ("case", "decision", "index", "sent_at", "station")
-
-    def __init__(self, case: Case, index: int, decision: Decision, station: Station | None, sent_at: float) -> None:
-        self.case = case
-        self.index = index
-        self.decision = decision
-        self.station = station
-        self.sent_at = sent_at
 
 
 def simulate(
@@ -87,8 +76,10 @@ class Simulator:
         self._index = {truth.variant.name: i for i, truth in enumerate(world.truths)}
         self._stations: dict[str, Station] = {}
         told, fate = random.Random(f"{seed}/feedback"), random.Random(f"{seed}/failures")
+        second = random.Random(f"{seed}/second")
         self._told = [told.random() < world.feedback_share for _ in cases] if world.feedback_share else []
         self._fates = [(fate.random(), fate.random()) for _ in cases]  # of the first try and the second
+        self._second_luck = [second.gauss(0.0, 1.0) for _ in cases]
         self.result = Run()
 
     def at(self, when: float, act: Callable[[float, Any], None], what: Any) -> None:
@@ -224,7 +215,7 @@ class Simulator:
     def _decide(self, now: float, case: Case, request: Request) -> Decision:  # noqa: ARG002 - an oracle looks at it
         return self._selector.decide(request, now)
 
-    def _send(self, now: float, case: Case, index: int, decision: Decision) -> None:
+    def _send(self, now: float, case: Case, index: int, decision: Decision, beside: Passage | None = None) -> None:
         chosen = decision.chosen
         if chosen is None:
             self._close(case, decision, Status.REJECTED if decision.reason is Reason.UNMET else Status.FAILED)
@@ -232,13 +223,29 @@ class Simulator:
         self._selector.started(decision, now)
         self._look(now)
         station = self._stations.get(chosen.variant.name)
-        passage = _Passage(case, index, decision, station, now)
-        job = Job(self._executed, case.luck, case.request.size_bytes, passage)
+        passage = Passage(case, index, decision, station=station, sent_at=now, other=beside)
+        luck = case.luck
+        if beside is not None:
+            beside.other, luck = passage, self._second_luck[index]
+        elif decision.hedge_at is not None and not self._tried(passage):
+            self.at(decision.hedge_at, self._hedge, passage)
+        job = passage.job = Job(self._executed, luck, case.request.size_bytes, passage)
         if station is None or not station.enter(job, now, "request"):
             self._failed(now, passage)
 
+    def _hedge(self, now: float, passage: Passage) -> None:
+        """It was not answered so far: ask a second variant beside it, if that is still worth it."""
+        decision = passage.decision
+        if passage.over or decision.chosen is None:
+            return
+        excluded = decision.request.excluded | {decision.chosen.variant.name}
+        request = decision.request._replace(excluded=excluded, hedges=decision.id)
+        second = self._decide(now, passage.case, request)
+        if second.chosen is not None:
+            self._send(now, passage.case, passage.index, second, passage)
+
     def _executed(self, now: float, job: Job) -> None:
-        passage: _Passage = job.what
+        passage: Passage = job.what
         case, station = passage.case, passage.station
         assert station is not None
         truth = station.truth
@@ -253,7 +260,7 @@ class Simulator:
         else:
             self._answered(now, answered, way_s)
 
-    def _tried(self, passage: _Passage) -> bool:
+    def _tried(self, passage: Passage) -> bool:
         """Whether this is the second try."""
         return passage.decision.request.excluded != passage.case.request.excluded
 
@@ -262,8 +269,11 @@ class Simulator:
             return case.hardness < station.truth.accuracy
         return case.right[self._index[station.truth.variant.name]]
 
-    def _answered(self, now: float, answered: tuple[_Passage, float, float, bool], way_s: float = 0.0) -> None:
+    def _answered(self, now: float, answered: tuple[Passage, float, float, bool], way_s: float = 0.0) -> None:
         passage, execution_s, began_at, correct = answered
+        if passage.over:
+            return
+        passage.over, other = True, passage.other
         request, decision = passage.case.request, passage.decision
         latency_s = now + way_s - request.arrival_at
         deadline = request.deadline_at
@@ -273,12 +283,28 @@ class Simulator:
             decision.id, status, latency_s, now + way_s - passage.sent_at, execution_s, decision.cold and waited_s > 0
         )
         self._observe(outcome, now)
+        if other is not None and passage.rivalled:
+            self._give_up(now, other)
         if self._told and self._told[passage.index]:
             feedback = Feedback(decision_id=decision.id, correct=float(correct))
             self.at(now + self._world.feedback_delay_s, self._judge, feedback)
         queued_s = began_at - request.arrival_at
-        self._close(passage.case, decision, status, latency_s, queued_s=queued_s, correct=correct)
+        self._close(
+            passage.case, decision, status, latency_s, queued_s=queued_s, correct=correct, hedged=other is not None
+        )
         self._look(now)
+
+    def _give_up(self, now: float, passage: Passage) -> None:
+        """Another variant has answered: all that is known of this try is that it would have taken longer."""
+        assert passage.station is not None
+        assert passage.job is not None
+        passage.over = True
+        latency_s, waited_s = now - passage.case.request.arrival_at, now - passage.sent_at
+        outcome = Outcome(
+            passage.decision.id, Status.LATE, latency_s, waited_s, cold=passage.decision.cold, censored=True
+        )
+        self._observe(outcome, now)
+        passage.station.withdraw(passage.job, now)
 
     def _judge(self, now: float, feedback: Feedback) -> None:
         self._observe(feedback, now)
@@ -290,24 +316,27 @@ class Simulator:
         except NotFound:
             return
 
-    def _failed(self, now: float, passage: _Passage) -> None:
+    def _failed(self, now: float, passage: Passage) -> None:
         """Tell, and try once more elsewhere, if there is time and somebody."""
-        case, decision = passage.case, passage.decision
+        case, decision, other = passage.case, passage.decision, passage.other
         request, chosen = case.request, decision.chosen
         assert chosen is not None
+        passage.over = True
         latency_s = now - request.arrival_at
         self._observe(Outcome(decision.id, Status.FAILED, latency_s, now - passage.sent_at), now)
-        if not self._tried(passage) and (request.deadline_at is None or now < request.deadline_at):
+        if passage.rivalled:
+            return
+        if other is None and not self._tried(passage) and (request.deadline_at is None or now < request.deadline_at):
             elsewhere = request._replace(excluded=request.excluded | {chosen.variant.name})
             again = self._decide(now, case, elsewhere)
             if again.chosen is not None:
                 self._send(now, case, passage.index, again)
                 return
-        self._close(case, decision, Status.FAILED, latency_s)
+        self._close(case, decision, Status.FAILED, latency_s, hedged=other is not None)
 
     def _close(
         self, case: Case, decision: Decision, status: Status, latency_s: float = 0.0, *,
-        queued_s: float = 0.0, correct: bool | None = None,
+        queued_s: float = 0.0, correct: bool | None = None, hedged: bool = False,
     ) -> None:  # fmt: skip
         """Write the row of a case that is over."""
         self._open -= 1
@@ -323,7 +352,7 @@ class Simulator:
                 predicted_s=None if chosen is None else chosen.predicted_s,
                 probability=None if chosen is None else chosen.probability,
                 cold=decision.cold and queued_s > 0, queued_s=queued_s, latency_s=latency_s,
-                on_time=status is Status.OK, correct=correct, status=status.value,
+                on_time=status is Status.OK, correct=correct, status=status.value, hedged=hedged,
                 latency_weight=None if request.weights is None else request.weights.latency_share,
             )
         )  # fmt: skip

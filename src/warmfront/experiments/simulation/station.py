@@ -125,6 +125,15 @@ class Station:
             self._queue.append(job)
         return True
 
+    def withdraw(self, job: Job, now: float) -> None:
+        """Nobody waits for the job any more: held, it goes; executed, it runs to its end, and `done` is not called."""
+        if job in self._queue:
+            self._queue.remove(job)
+            self._move(now, -1)
+            self._loaded_at = now
+        else:
+            job.done = _unheard
+
     def _most_queued(self) -> float:
         """How many may be held: by the activator, or by the ready replicas' own queues when it is not in the path."""
         if self._scale.proxied or not self._ready:
@@ -330,6 +339,10 @@ class Station:
     def _again(self, now: float, due: float) -> None:
         if due == self._again_at and not self.gone:
             self._apply(now)
+
+
+def _unheard(now: float, job: Job) -> None:
+    """Its sender has left."""
 
 
 def _law(spread: Spread) -> tuple[float, float]:
