@@ -17,11 +17,13 @@ _COMMANDS = {
     "simulate": "play a scenario under one policy on a virtual clock",
     "compare": "compare policies on a scenario: table, summary.json, HTML report",
     "profile": "measure a task's variants: starts, latency, accuracy, memory",
+    "plan": "which variants to keep warm and how they scale, for a trace",
     "experiment": "play a scenario on a real Knative, with its simulation beside it",
     "letters": "list events that nobody took, with the reason",
     "deploy": "put everything in knative/ on a cluster, by kn, until all is Ready",
     "undeploy": "remove what deploy has created",
     "doctor": "check a cluster or this machine; each finding with its remedy",
+    "import": "make a variant of a model file: SavedModel, ONNX, LiteRT, scikit-learn",
     "build": "make the environments or the images that functions run in",
     "completion": "print the shell completion script",
 }

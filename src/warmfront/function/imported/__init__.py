@@ -36,9 +36,8 @@ def imported_function(
     Raises:
         SetupError: the model or the labels cannot be read, or the model is another one than was imported.
     """
-    # not needed by who only reads signatures, and numpy comes with them
-    from warmfront.function.imported.answers import read_labels, reading_of
-    from warmfront.function.imported.service import ImportedModel
+    from warmfront.function.imported.answers import read_labels, reading_of  # noqa: PLC0415 - numpy comes with it
+    from warmfront.function.imported.service import ImportedModel  # noqa: PLC0415 - numpy comes with it
 
     stated = Signature.parse(inputs, outputs)
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import numpy as np
@@ -74,15 +75,10 @@ class ImportedModel(ModelFunction[Tensors]):
 
     def _execute(self, tensors: Tensors) -> tuple[Tensors, list[Answer], Headers]:
         """As `_ask`, with the headers that tell how long it took."""
-        found: tuple[Tensors, list[Answer]] = {}, []
-
-        def work() -> list[Prediction]:
-            nonlocal found
-            found = self._ask(tensors)
-            return list(found[1])
-
-        _, told = self._timed(work)
-        return *found, told
+        (outputs, answers), told = self.timed(lambda: self._ask(tensors))
+        if len(answers) == 1 and answers[0].label:
+            told.append((b"warmfront-label", quote(answers[0].label, safe="").encode()))
+        return outputs, answers, told
 
     def _route(self, method: str, path: str, headers: Headers, body: bytes) -> Response:
         """TensorFlow Serving's paths may name a version, of which there is one, and ask for metadata."""
