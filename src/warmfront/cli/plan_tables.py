@@ -1,0 +1,92 @@
+"""How a plan is shown in a terminal: tables that fit 80 columns."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+from rich.text import Text
+
+from warmfront.experiments.metrics import Interval
+from warmfront.experiments.planning.candidates import Candidate, Setting
+from warmfront.experiments.planning.search import Plan
+from warmfront.experiments.planning.trials import Judged
+
+
+def standings(plan: Plan, per_day: float) -> Table:
+    """The best candidates, what there is now, and the selector that keeps by itself; `per_day` requests."""
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("setting", width=26, overflow="fold")
+    for heading in ("utility", "right,\non time", "on\ntime", "right", "cold\nwaits", "GB-hours\nper day"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, one in enumerate(plan.ranked):
+        table.add_row(name_of(one.trial.candidate), *_cells(one, per_day), style="bold" if i == 0 else None)
+    table.add_row("as it is now", *_cells(plan.present, per_day))
+    table.add_row("now, WARMFRONT_KEEP_WARM=on", *_cells(plan.keeper, per_day))
+    return table
+
+
+def variants(best: Judged, present: Candidate) -> Table:
+    """The best setting of each variant, in brackets what it is now, and the share of the requests it answers."""
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    for heading in ("variant", "min-scale", "window", "concurrency", "answers"):
+        table.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=True)
+    before = dict(present.settings)
+    for name, one in best.trial.candidate.settings:
+        was = before.get(name, Setting())
+        table.add_row(
+            name, _cell(one.min_scale, was.min_scale), _cell(f"{one.window_s}s", f"{was.window_s}s"),
+            _cell(_limit(one.concurrency), _limit(was.concurrency)), f"{best.answers.get(name, 0.0):.1%}",
+        )  # fmt: skip
+    return table
+
+
+def verdict(plan: Plan) -> Iterator[str]:
+    """What is gained beyond the present, whether that is beyond chance, and who is never asked."""
+    best, seeds = plan.best, len(plan.best.utilities)
+    gain, more = best.gain(plan.present), plan.keeper.gain(best)
+    if plan.pays:
+        yield f"better than now by {_gain(gain)} of utility per request ({seeds} seeds, paired)"
+    else:
+        yield f"leave it as it is: the best is better by {_gain(gain)} of utility per request,"
+        yield f"which {seeds} seeds cannot tell from chance (more: --seeds 100-119)"
+    if more.low > 0:
+        yield f"a selector that keeps by itself (WARMFRONT_KEEP_WARM=on) is better still, by {_gain(more)}"
+    idle = [name for name, _ in best.trial.candidate.settings if not best.answers.get(name)]
+    if idle:
+        yield f"never asked, so not needed for these arrivals: {', '.join(idle)}"
+
+
+def name_of(candidate: Candidate) -> str:
+    """`keep A, B x2; window 30s; 4 at once`; what differs between variants is left out."""
+    kept = [
+        name + (f" x{one.min_scale}" if one.min_scale > 1 else "") for name, one in candidate.settings if one.min_scale
+    ]
+    windows = {one.window_s for _, one in candidate.settings}
+    limits = {one.concurrency for _, one in candidate.settings}
+    words = [f"keep {', '.join(kept)}" if kept else "keep none"]
+    words += [f"window {windows.pop()}s"] if len(windows) == 1 else []
+    words += [f"{_limit(limits.pop())} at once"] if len(limits) == 1 else []
+    return "; ".join(words)
+
+
+def _cells(one: Judged, per_day: float) -> list[Text]:
+    right = "-" if one.accuracy is None else f"{one.accuracy:.3f}"
+    plain = [
+        f"{one.effective_accuracy.mean:.3f}", f"{one.on_time.mean:.3f}", right, f"{one.cold_wait_share:.1%}",
+        f"{one.gb_s_per_request.mean * per_day / 3600:.1f}",
+    ]  # fmt: skip
+    utility = Text(f"{one.utility.mean:.3f}\n")
+    low, high = (f"{edge:.3f}".replace("0.", ".", 1) for edge in (one.utility.low, one.utility.high))
+    utility.append(f"{low}-{high}", style="dim not bold")
+    return [utility, *map(Text, plain)]
+
+
+def _cell(new: object, old: object) -> str:
+    return str(new) if new == old else f"{new} ({old})"
+
+
+def _limit(concurrency: int) -> str:
+    return str(concurrency) if concurrency else "any"
+
+
+def _gain(gain: Interval) -> str:
+    return f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
