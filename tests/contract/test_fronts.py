@@ -136,10 +136,12 @@ def test_open_inference_keeps_its_path_and_reads_its_parameters(front, platform)
 
 
 def test_a_variant_that_does_not_speak_the_protocol_is_left_out(front):
-    """Open Inference for a task whose variants speak none of it is 503 with the reason."""
+    """Open Inference for a task whose variants speak none of it is 415 with what they speak, told as `error`."""
     reply = front.ask("POST", "/v2/models/lang/infer", b"{}")
-    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
-    assert "does not speak this protocol" in reply.json["detail"]
+    assert (reply.status, reply.headers["content-type"]) == (415, "application/json")
+    assert list(reply.json) == ["error"]
+    for name in ("good", "fair"):
+        assert f"{name} speaks cloudevents, raw;" in reply.json["error"]
 
 
 def test_an_event_gets_a_reply_event_once(front, platform):

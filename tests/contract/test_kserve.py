@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from warmfront.errors import InvalidRequest
-from warmfront.gateway.dialects import way
 from warmfront.kube.files import load_manifests
 from warmfront.kube.manifests import availability, variant_of
+from warmfront.protocols.reach import way
 
 GOLDEN = Path(__file__).parent / "golden" / "kserve"
 
@@ -40,14 +40,14 @@ def test_a_labelled_predictor_is_a_variant(predictor: dict[str, Any]) -> None:
     assert variant.url == "http://sentiment-small-predictor.default.svc.cluster.local"
     assert (variant.concurrency, variant.max_replicas) == (4, 3)
     assert (variant.profile.accuracy, variant.profile.memory_mb) == (0.91, 420)
-    assert way(("open-inference",), variant) == ("open-inference", "/v2/models/sentiment-small/infer")
+    assert way(("open-inference",), variant) == ("open-inference", "/v2/models/sentiment-small/infer", None)
     assert availability(predictor) == (True, "")
 
 
 def test_a_predictor_of_the_first_protocol_says_so(predictor: dict[str, Any]) -> None:
     """An annotation on the InferenceService, which KServe puts on the template, names another protocol."""
     predictor["spec"]["template"]["metadata"]["annotations"]["warmfront.dev/protocols"] = "kserve-v1"
-    assert way(("kserve-v1",), variant_of(predictor)) == ("kserve-v1", "/v1/models/sentiment-small:predict")
+    assert way(("kserve-v1",), variant_of(predictor))[:2] == ("kserve-v1", "/v1/models/sentiment-small:predict")
 
 
 @pytest.mark.parametrize("component", ["transformer", "explainer"])

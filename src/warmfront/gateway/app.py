@@ -26,6 +26,7 @@ from warmfront.kube.client import KubeClient
 from warmfront.kube.connection import Connection
 from warmfront.kube.keeper import Keeper
 from warmfront.kube.learned import Archive, ConfigMapPlace, FilePlace, Place
+from warmfront.protocols import errors_at
 from warmfront.selection.learned import NOTHING, Learned
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
@@ -158,9 +159,9 @@ class App:
         self.gateway.tick()
 
 
-def fault(error: WarmfrontError, _: Exchange | None) -> tuple[int, Headers, bytes]:
-    """How the server answers what never became a request: problem details, as everywhere."""
-    return problems.render(error)
+def fault(error: WarmfrontError, exchange: Exchange | None) -> tuple[int, Headers, bytes]:
+    """How the server answers what never became a request: as everywhere, where it knows for which path."""
+    return problems.render(error, shape=errors_at("/" if exchange is None else exchange.path))
 
 
 def limits(settings: Settings) -> Limits:

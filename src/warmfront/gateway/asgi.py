@@ -13,6 +13,7 @@ from warmfront.cloudevents import Headers
 from warmfront.errors import BodyTooLarge
 from warmfront.gateway import problems
 from warmfront.gateway.app import App
+from warmfront.protocols import errors_at
 from warmfront.wire.messages import HOP_BY_HOP, Exchange
 
 Message = MutableMapping[str, Any]
@@ -154,7 +155,7 @@ class AsgiFront:
             body = await _body(receive, app.settings.max_body_bytes)
         except BodyTooLarge as error:
             exchange = AsgiExchange(scope, b"", loop.time())
-            status, headers, text = problems.render(error)
+            status, headers, text = problems.render(error, shape=errors_at(exchange.path))
             exchange.respond(status, [*headers, (b"connection", b"close")], text)
             await exchange.drain(send)
             return

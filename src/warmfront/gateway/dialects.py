@@ -1,30 +1,24 @@
-"""How a request is put to a variant: path, headers and body per protocol, by the protocols that the variant lists.
+"""How a request is put to a variant, and what of its reply goes on: headers, and the body where it must be converted.
 
-What may live here: the table of protocols and the two lossless conversions (a raw body is the data of an event and the
-other way round). What must not: reading bodies.
+What may live here: which headers go on, and the message that a client sent. What must not: paths, protocols and their
+conversions (warmfront.protocols), reading bodies.
 """
 
 from typing import NamedTuple
 
-from warmfront.cloudevents import CloudEvent, Headers, encode
-from warmfront.domain import Request, Variant
+from warmfront.cloudevents import CloudEvent, Headers
+from warmfront.domain import Request
+from warmfront.errors import Unprocessable
 from warmfront.gateway.objective import HEADERS as OBJECTIVE_HEADERS
-from warmfront.wire.messages import HOP_BY_HOP, NOT_FORWARDED, parted
+from warmfront.protocols import INFER, PROTOCOLS
+from warmfront.protocols.bodies import Asked, Back
+from warmfront.protocols.cloudevents import CLOUDEVENTS, content_type, event_headers, request_headers
+from warmfront.protocols.reach import Way
+from warmfront.protocols.tensors import json_headers
+from warmfront.wire.messages import HOP_BY_HOP, NOT_FORWARDED, first, parted
 
-CLOUDEVENTS = "cloudevents"
-RAW = "raw"
-OPEN_INFERENCE = "open-inference"
 TASK_HEADER = b"warmfront-task"
 
-_PATHS = {
-    CLOUDEVENTS: "/",
-    RAW: "/",
-    OPEN_INFERENCE: "/v2/models/{}/infer",
-    "tensorflow-serving": "/v1/models/{}:predict",
-    "kserve-v1": "/v1/models/{}:predict",
-    "sagemaker": "/invocations",
-}
-_STANDS_IN = {CLOUDEVENTS: RAW, RAW: CLOUDEVENTS}
 _HELD = NOT_FORWARDED | {*OBJECTIVE_HEADERS, TASK_HEADER}
 # what a variant tells the selector, and its client; and what only the selector tells
 _NOTES = frozenset({b"warmfront-first-request", b"warmfront-execution-ms", b"warmfront-label"})
@@ -40,41 +34,21 @@ _OURS = frozenset(
 _HELD_OF_REPLY = HOP_BY_HOP | _NOTES | _OURS | {b"content-length"}
 
 
-def spoken(protocols: tuple[str, ...], variant: Variant) -> str | None:
-    """The protocol to use with `variant` for a client that speaks one of `protocols`; None when there is none."""
-    for protocol in protocols:
-        if protocol in variant.protocols:
-            return protocol
-    for protocol in protocols:
-        other = _STANDS_IN.get(protocol)
-        if other in variant.protocols:
-            return other
-    return None
-
-
-class Way(NamedTuple):
-    """How a variant is asked: by which protocol, on which path."""
-
-    protocol: str
-    path: str
-
-
-def way(protocols: tuple[str, ...], variant: Variant) -> Way:
-    """The way to `variant`, which must speak one of `protocols` or its stand-in."""
-    protocol = spoken(protocols, variant)
-    assert protocol is not None, f"{variant.name} was to be excluded: it speaks none of {protocols}"
-    return Way(protocol, _PATHS[protocol].format(variant.name))
-
-
 def sorted_out(headers: Headers) -> tuple[Headers, Headers]:
     """What of a client's headers goes on to a variant, and those of the rest that state an objective."""
     kept, held = parted(headers, _HELD)
     return kept, [item for item in held if item[0] in OBJECTIVE_HEADERS]
 
 
+def may_be_json(headers: Headers) -> bool:
+    """Whether these headers leave it open that the body is JSON."""
+    kind = first(headers, b"content-type")
+    return kind is None or b"json" in kind
+
+
 class Message(NamedTuple):
     """One request, ready to be put to any variant. `headers` are those that go on, see `sorted_out`; `event` is set
-    when the client sent one.
+    when the client sent one. `verb` is what it asks of the model, `version` which of the model's versions.
     """
 
     protocols: tuple[str, ...]
@@ -82,27 +56,52 @@ class Message(NamedTuple):
     body: bytes
     event: CloudEvent | None = None
     binary: bool = True
+    verb: str = INFER
+    version: str = ""
 
 
-def to_variant(message: Message, protocol: str, request: Request, source: str) -> tuple[Headers, bytes]:
-    """Headers and body in `protocol`; the headers are a list of its own, to be added to."""
-    headers, event = message.headers.copy(), message.event
-    if event is None:
-        if protocol == CLOUDEVENTS:
-            headers += _event_headers(request.id, source, request.task)
-        return headers, message.body
-    if protocol == CLOUDEVENTS and message.binary:
-        return headers, message.body
-    headers = [item for item in headers if item[0] != b"content-type" and item[0][:3] != b"ce-"]
-    if protocol == CLOUDEVENTS:
-        attributes, _ = encode(event)
-        headers += [item for item in attributes if item[0] != b"content-type"]
-    if event.data:
-        # without datacontenttype the data of a structured event is JSON (JSON event format 1.0.2, section 3.1)
-        kind = event.datacontenttype or (None if message.binary else "application/json")
-        if kind:
-            headers.append((b"content-type", kind.encode()))
-    return headers, event.data
+#: Path, headers (a list of its own, to be added to) and body as sent to a variant, and what makes its reply one of the
+#: client's protocol. A plain tuple: one is made per request.
+Letter = tuple[str, Headers, bytes, Back | None]
+
+
+def to_variant(message: Message, way: Way, request: Request, source: str, name: str) -> Letter:
+    """`message` as the variant `name` is asked on this `way`.
+
+    Raises Unprocessable when it cannot be told in the variant's protocol.
+    """
+    if way.conversion is not None:
+        return _converted(message, way, request, source, name)
+    path, event = way.path, message.event
+    if message.version:
+        path = PROTOCOLS[way.protocol].path(message.verb, name, message.version)
+    if event is None or message.binary:
+        return path, message.headers.copy(), message.body, None
+    return path, _without_event(message.headers) + event_headers(event) + _kind(message), event.data, None
+
+
+def _converted(message: Message, way: Way, request: Request, source: str, name: str) -> Letter:
+    assert way.conversion is not None
+    if message.version:
+        raise Unprocessable(f"{way.protocol} knows nothing of {message.version}; ask for no version")
+    headers = message.headers.copy()
+    if message.event is not None:
+        headers = _without_event(headers) + _kind(message)
+    elif way.protocol == CLOUDEVENTS.name:
+        headers += request_headers(id_=request.id, source=source, task=request.task)
+    data = message.body if message.event is None else message.event.data
+    body, back = way.conversion.convert(Asked(headers, data, name))
+    return way.path, json_headers(headers) if way.conversion.makes_json else headers, body, back
+
+
+def _without_event(headers: Headers) -> Headers:
+    return [item for item in headers if item[0] != b"content-type" and item[0][:3] != b"ce-"]
+
+
+def _kind(message: Message) -> Headers:
+    assert message.event is not None
+    kind = content_type(message.event, binary=message.binary) if message.event.data else None
+    return [(b"content-type", kind)] if kind else []
 
 
 def from_variant(headers: Headers) -> tuple[Headers, int | None, Headers]:
@@ -127,8 +126,3 @@ def seconds(milliseconds: bytes) -> float | None:
     except ValueError:
         return None
     return found if 0 <= found < float("inf") else None
-
-
-def _event_headers(request_id: str, source: str, task: str) -> Headers:
-    event = CloudEvent(id=request_id, source=source, type="dev.warmfront.inference.request", subject=task)
-    return encode(event)[0]

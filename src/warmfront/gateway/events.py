@@ -24,22 +24,22 @@ from warmfront.errors import (
     WarmfrontError,
 )
 from warmfront.gateway import feedback, objective, problems
-from warmfront.gateway.dialects import CLOUDEVENTS, Message, sorted_out
+from warmfront.gateway.dialects import Message, sorted_out
 from warmfront.gateway.duplicates import Duplicates, Key
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.objective import Objective
 from warmfront.gateway.plane import Plane
+from warmfront.protocols.cloudevents import CLOUDEVENTS, REQUEST
 from warmfront.wire.messages import Exchange
 
-REQUEST = "dev.warmfront.inference.request"
 RESPONSE = "dev.warmfront.inference.response"
 REJECTED = "dev.warmfront.inference.rejected"
 FEEDBACK = "dev.warmfront.feedback"
 
 _log = logging.getLogger(__name__)
 
-_PROTOCOLS = (CLOUDEVENTS,)
+_PROTOCOLS = (CLOUDEVENTS.name,)
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -118,7 +118,8 @@ class Events:
         self, message: Message, event: CloudEvent, asked: Objective, first_at: float, reply: "EventReply"
     ) -> None:
         assert event.subject is not None
-        request = self._intake.request(event.subject, len(event.data), asked, _PROTOCOLS, arrival_at=first_at)
+        size, headers = len(event.data), message.headers
+        request = self._intake.request(event.subject, size, asked, _PROTOCOLS, headers, arrival_at=first_at)
         passage = Passage(self.plane, request, message, reply)
         try:
             passage.begin()

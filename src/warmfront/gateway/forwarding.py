@@ -14,21 +14,33 @@ Every decision that was started ends in exactly one Outcome.
 """
 
 import logging
+from collections.abc import Mapping
 
 from warmfront.cloudevents import Headers
-from warmfront.domain import Candidate, Decision, Outcome, Reason, Request, Status, Warmth
-from warmfront.errors import NotFound, NoVariant, ObjectiveUnmet, UnknownTask, UpstreamFailed, WarmfrontError
+from warmfront.domain import Candidate, Decision, Reason, Request, Status, Warmth
+from warmfront.errors import (
+    NoVariant,
+    ObjectiveUnmet,
+    RequestError,
+    UnknownTask,
+    Unprocessable,
+    UpstreamFailed,
+    WarmfrontError,
+)
 from warmfront.gateway import problems
+from warmfront.gateway.converting import ConvertedReply
 from warmfront.gateway.dialects import Message, from_variant, seconds, to_variant
+from warmfront.gateway.ending import conclude, report
 from warmfront.gateway.plane import Plane
 from warmfront.gateway.refusals import all_failed, undecided
 from warmfront.gateway.reply import Reply
-from warmfront.gateway.rows import request_row
 from warmfront.gateway.targets import Target
+from warmfront.protocols import PROTOCOLS
 from warmfront.wire.pool import Call, Failure, FailureKind
 
 _log = logging.getLogger(__name__)
 
+_NONE: Mapping[str, str] = {}
 _MAX_TRIES = 2
 _DRAIN_LIMIT = 65_536  # an error reply up to this size is read to its end, which saves the connection
 
@@ -40,9 +52,10 @@ class Passage:
     """One request's way through the selector; the sink of its upstream calls."""
 
     __slots__ = (
-        "_body", "_call", "_done", "_execution_s", "_failed_status", "_failures", "_head_at", "_headers", "_length",
-        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_sent_at", "_status", "_streaming", "_tries",
-        "_waiting", "chosen", "cold", "decide_s", "decision", "label", "latency_s", "request", "target",
+        "_body", "_call", "_done", "_failed_status", "_failures", "_given", "_head_at", "_headers", "_length",
+        "_message", "_mute", "_plane", "_reply", "_retry_after_s", "_status", "_streaming", "_tries", "_unfit",
+        "_waiting", "chosen", "cold", "decide_s", "decision", "execution_s", "label", "latency_s", "request", "sent_at",
+        "target",
     )  # fmt: skip
 
     chosen: Candidate  # the candidate that was asked last, and where it is: set by the first attempt
@@ -52,6 +65,8 @@ class Passage:
         self._plane = plane
         self._message = message
         self._mute = request.excluded
+        self._unfit: Mapping[str, str] = _NONE
+        self._given = reply
         self._reply = reply
         self.request = request
         self.decision: Decision | None = None
@@ -63,14 +78,14 @@ class Passage:
         self._tries = 0
         self._failures: tuple[str, ...] = ()
         self._retry_after_s: float | None = None
-        self._execution_s: float | None = None
+        self.execution_s: float | None = None
         self._waiting = False
         self._done = False
 
     @property
     def upstream_s(self) -> float:
         """Sent to the head of the variant's reply."""
-        return self._head_at - self._sent_at
+        return self._head_at - self.sent_at
 
     def begin(self) -> None:
         """Decide and send. Raises WarmfrontError when nothing can be sent; then nothing else will happen."""
@@ -129,6 +144,17 @@ class Passage:
         target = plane.targets.get(chosen.variant.name)
         if target is None:
             raise NoVariant(f"{chosen.variant.name} has left the catalogue; try again", retry_after_s=1.0)
+        message = self._message
+        way = target.way(message.protocols, message.verb)
+        try:
+            path, headers, body, back = to_variant(message, way, request, plane.source, chosen.variant.name)
+        except Unprocessable as error:
+            self._unfit_for(chosen.variant.name, error)
+            return
+        self._reply = self._given
+        if way.conversion is not None:
+            shape = PROTOCOLS[message.protocols[0]].errors
+            self._reply = ConvertedReply(self._given, back, shape, plane.settings.max_reply_bytes)
         reason = decision.reason
         (target.measures.chosen if reason is _CHOSEN else target.measures.decided(reason)).value += 1
         self.cold = chosen.warmth is not _WARM
@@ -137,14 +163,11 @@ class Passage:
             self._waiting = True
         self.chosen = chosen
         self.target = target
-        self._sent_at = self._head_at = sent_at
+        self.sent_at = self._head_at = sent_at
         self._failed_status = 0
-        self._execution_s = None
+        self.execution_s = None
         self._streaming = False
         self._tries += 1
-        message = self._message
-        protocol, path = target.way(message.protocols)
-        headers, body = to_variant(message, protocol, request, plane.source)
         deadline_at = request.deadline_at
         if deadline_at is not None:
             left_ms = int((deadline_at - sent_at) * 1000)
@@ -157,14 +180,21 @@ class Passage:
         if reason is Reason.DEGRADED:
             plane.seldom_log("objective cannot be met, degraded", decision, now)
 
+    def _unfit_for(self, name: str, error: Unprocessable) -> None:
+        """The request cannot be told in the protocol of variant `name`: let another one have it. Nothing was sent."""
+        self._unfit = {**self._unfit, name: str(error)}
+        self.request = self.request._replace(excluded=self.request.excluded | {name})
+        self._attempt()
+
     def _refused(self, decision: Decision, now: float) -> WarmfrontError:
         if decision.reason is Reason.UNKNOWN_TASK:
             return self._plane.unknown(self.request.task)
+        error = undecided(decision, self._mute, self._unfit)
         if not self._failures:
             self._plane.measures.decisions.child(self.request.task, decision.reason.value).value += 1
             self.latency_s = now - self.request.arrival_at
-            self._conclude(Status.REJECTED if decision.reason is Reason.UNMET else Status.FAILED)
-        return undecided(decision, self._mute)
+            self._conclude(Status.REJECTED if isinstance(error, RequestError) else Status.FAILED)
+        return error
 
     def _time_left(self, now: float) -> float:
         left_s = self.request.arrival_at + self._plane.timeout_s - now
@@ -269,7 +299,7 @@ class Passage:
         if name == b"warmfront-first-request":
             self.cold = self.cold or value == b"true"
         elif name == b"warmfront-execution-ms":
-            self._execution_s = seconds(value)
+            self.execution_s = seconds(value)
         elif name == b"warmfront-label":
             self.label = value.decode("latin-1")
 
@@ -355,43 +385,7 @@ class Passage:
         admission.leave(self.request.size_bytes)
 
     def _outcome(self, status: Status, *, censored: bool, now: float) -> None:
-        """Tell the selector how the last try ended."""
-        plane, decision = self._plane, self.decision
-        assert decision is not None
-        upstream_s = now - self._sent_at
-        self.latency_s = now - self.request.arrival_at
-        outcome = Outcome(
-            decision_id=decision.id, status=status, latency_s=self.latency_s, upstream_s=upstream_s,
-            execution_s=self._execution_s, cold=self.cold, censored=censored,
-        )  # fmt: skip
-        try:
-            plane.selector.observe(outcome, now)
-        except NotFound:  # the variant left the catalogue meanwhile, or too many requests came since
-            _log.debug("outcome of a forgotten decision: %s", decision.id)
-        measures = self.target.measures
-        measures.upstream.observe(upstream_s)
-        if self.cold:
-            measures.cold.value += 1
+        report(self._plane, self, status, censored=censored, now=now)
 
     def _conclude(self, status: Status) -> None:
-        """Count and record the request as a whole, after the outcome of its last try."""
-        plane, decision = self._plane, self.decision
-        assert decision is not None
-        chosen = decision.chosen
-        if chosen is not None:
-            measures = self.target.measures
-            (measures.ok if status is _OK else measures.ended(status)).value += 1
-            measures.latency.observe(self.latency_s)
-        else:
-            plane.measures.requests.child(decision.request.task, "", status.value).value += 1
-        if self.label is not None:
-            plane.labels.remember(decision.id, self.label)
-        if plane.records is not None:
-            row = request_row(
-                decision, status=status, cold=self.cold, latency_s=self.latency_s, execution_s=self._execution_s,
-                upstream_s=0.0 if chosen is None else plane.clock() - self._sent_at,
-                run_id=plane.settings.run_id, seed=plane.settings.seed, run_started_at=plane.started_at,
-            )  # fmt: skip
-            plane.records.write(row)
-        if plane.log_every:
-            plane.access(decision, status, self.latency_s, self._message.headers)
+        conclude(self._plane, self, status, self._message.headers)

@@ -18,6 +18,7 @@ from warmfront.errors import BodyTooLarge
 from warmfront.gateway import problems
 from warmfront.gateway.app import App
 from warmfront.gateway.asgi import AsgiFront
+from warmfront.protocols import errors_at
 from warmfront.wire.messages import HOP_BY_HOP, Exchange
 
 _HIGH_WATER = 65_536
@@ -162,7 +163,8 @@ class FunctionFronts:
         limit = app.settings.max_body_bytes
         body = b"" if (request.content_length or 0) > limit else request.get_data()
         if (request.content_length or 0) > limit or len(body) > limit:
-            status, headers, text = problems.render(BodyTooLarge(f"body above {limit} bytes; send less"))
+            error = BodyTooLarge(f"body above {limit} bytes; send less")
+            status, headers, text = problems.render(error, shape=errors_at(request.environ.get("PATH_INFO", "/")))
             return text, status, _text(headers)
         exchange = ThreadExchange(request, body, loop)
         loop.call_soon_threadsafe(app.gateway.handle, exchange)

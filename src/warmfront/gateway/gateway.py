@@ -16,30 +16,33 @@ from warmfront.domain import Observation, Request, Start
 from warmfront.errors import InvalidRequest, MethodNotAllowed, Unauthorized, UnknownTask, WarmfrontError
 from warmfront.gateway import introspection, problems, routes
 from warmfront.gateway.admission import Admission
-from warmfront.gateway.dialects import OPEN_INFERENCE, TASK_HEADER, Message, sorted_out
+from warmfront.gateway.dialects import TASK_HEADER, Message, sorted_out
 from warmfront.gateway.events import Events
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.keeping import Keeping
 from warmfront.gateway.measures import Measures
+from warmfront.gateway.models import Models
 from warmfront.gateway.objective import from_headers, from_parameters
 from warmfront.gateway.peers import Peers
 from warmfront.gateway.plane import Memory, Plane, Selector
+from warmfront.gateway.refusals import MUTE
 from warmfront.gateway.replies import DirectReply
-from warmfront.gateway.routes import Action, Route
+from warmfront.gateway.routes import Action, Found
 from warmfront.gateway.settings import Settings
-from warmfront.gateway.targets import Target
+from warmfront.gateway.targets import Target, unfit
 from warmfront.gateway.wake import Waker
-from warmfront.protocols import open_inference
+from warmfront.protocols import errors_at, open_inference, sagemaker
 from warmfront.telemetry import metrics
 from warmfront.telemetry.records import RecordFile
-from warmfront.wire.messages import Exchange, Headers
+from warmfront.wire.messages import Exchange, Headers, first
 from warmfront.wire.pool import Origin, Pool
 
 _log = logging.getLogger(__name__)
 
 _JSON = [(b"content-type", b"application/json")]
 _NO_FEED: Mapping[str, str] = {}
+_NONE: Mapping[str, open_inference.Scalar] = {}
 
 
 class Gateway:
@@ -83,7 +86,8 @@ class Gateway:
         self.describe: Callable[[], Mapping[str, str]] = lambda: _NO_FEED
         self.draining = False
         self.plane.measures.registry.collect(self._collect)
-        actions: dict[Action, Callable[[Exchange, Route, str], None]] = {
+        models = Models(self.plane, self.intake, self._json, self._fail)
+        actions: dict[Action, Callable[[Exchange, Found], None]] = {
             Action.EVENT: self._event,
             Action.INFER: self._infer,
             Action.DECIDE: self._decide,
@@ -92,6 +96,11 @@ class Gateway:
             Action.WARM_SET: self._warm_set,
             Action.WARM: self._warm,
             Action.RELEASE: self._release,
+            Action.SERVER: models.server,
+            Action.MODELS: models.models,
+            Action.MODEL_STATUS: models.status,
+            Action.MODEL_READY: models.ready,
+            Action.METADATA: models.metadata,
             Action.LIVE: self._live,
             Action.READY: self._ready,
             Action.METRICS: self._metrics,
@@ -130,12 +139,13 @@ class Gateway:
         self.intake.catalogue_changed()
 
     def handle(self, exchange: Exchange) -> None:
-        """Answer `exchange`, now or later. Every error becomes problem details."""
+        """Answer `exchange`, now or later. Every error becomes a reply that the client's protocol has."""
         try:
-            route, task = routes.match(exchange.method, exchange.path)
+            found = routes.match(exchange.method, exchange.path)
+            route = found.route
             if route.guarded and self.plane.settings.token:
                 self._authorize(exchange)
-            self._actions[route](exchange, route, task)
+            self._actions[route](exchange, found)
         except WarmfrontError as error:
             self._fail(exchange, error)
         except Exception:  # noqa: BLE001 - whatever breaks inside, this client gets a reply on every front
@@ -181,7 +191,7 @@ class Gateway:
         self.plane.measures.refused.child(error.slug).value += 1
         in_event_mode = exchange.path == "/"
         status = 422 if in_event_mode and isinstance(error, UnknownTask) else None
-        status, headers, body = problems.render(error, status=status)
+        status, headers, body = problems.render(error, status=status, shape=errors_at(exchange.path))
         if isinstance(error, MethodNotAllowed):
             headers.append((b"allow", ", ".join(routes.methods(exchange.path)).encode()))
         exchange.respond(status, headers, body)
@@ -193,13 +203,14 @@ class Gateway:
 
     # -- inference ---------------------------------------------------------------------------------------------------
 
-    def _event(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+    def _event(self, exchange: Exchange, found: Found) -> None:  # noqa: ARG002 - one shape for all actions
         self.events.receive(exchange)
 
-    def _infer(self, exchange: Exchange, route: Route, task: str) -> None:
-        request, headers = self._request(exchange, route, task)
-        reply = DirectReply(exchange)
-        passage = Passage(self.plane, request, Message(route.protocols, headers, exchange.body), reply)
+    def _infer(self, exchange: Exchange, found: Found) -> None:
+        request, headers = self._request(exchange, found)
+        reply, route = DirectReply(exchange), found.route
+        message = Message(route.protocols, headers, exchange.body, None, True, route.verb, found.version)
+        passage = Passage(self.plane, request, message, reply)
         exchange.on_disconnect = passage.cancel
         try:
             passage.begin()
@@ -207,36 +218,39 @@ class Gateway:
             self.plane.measures.refused.child(error.slug).value += 1
             reply.fail(passage, error)
 
-    def _request(self, exchange: Exchange, route: Route, task: str) -> tuple[Request, Headers]:
+    def _request(self, exchange: Exchange, found: Found) -> tuple[Request, Headers]:
         """What is asked for, and the headers that go on to a variant."""
-        if not task:
-            named = exchange.header(TASK_HEADER)
-            if not named:
-                raise InvalidRequest("Warmfront-Task is absent; on this path it names the task")
-            task = named.decode("utf-8", "backslashreplace")
+        route, task, body = found.route, found.name or _task_named(exchange), exchange.body
         kept, stated = sorted_out(exchange.headers)
-        defaults, protocols, body = self.intake.defaults(task), route.protocols, exchange.body
-        if OPEN_INFERENCE in protocols:
-            asked = from_headers(stated, from_parameters(open_inference.parameters(body), defaults.objective))
+        defaults = self.intake.defaults(task)
+        parameters = _NONE
+        if route.protocols is routes.OPEN_INFERENCE:
+            parameters = open_inference.parameters(body, first(kept, open_inference.JSON_LENGTH))
+        if parameters:
+            asked = from_headers(stated, from_parameters(parameters, defaults.objective))
         else:
             asked = defaults.with_headers(stated)
-        return self.intake.request(task, len(body), asked, protocols, arrival_at=exchange.received_at), kept
+        at, verb = exchange.received_at, route.verb
+        return self.intake.request(task, len(body), asked, route.protocols, kept, arrival_at=at, verb=verb), kept
 
     # -- looking in --------------------------------------------------------------------------------------------------
 
-    def _decide(self, exchange: Exchange, route: Route, task: str) -> None:
-        request, _ = self._request(exchange, route, task)
-        decision = self.plane.selector.decide(request, self.plane.clock())
+    def _decide(self, exchange: Exchange, found: Found) -> None:
+        request, headers = self._request(exchange, found)
+        plane, task = self.plane, found.name
+        message = Message(found.route.protocols, headers, exchange.body)
+        left_out = dict.fromkeys(request.excluded, MUTE) | unfit(message, request, plane.targets.values())
+        decision = plane.selector.decide(request._replace(excluded=frozenset(left_out)), plane.clock())
         if not decision.alternatives:
-            raise self.plane.unknown(task)
-        self._json(exchange, introspection.decision(decision))
+            raise plane.unknown(task)
+        self._json(exchange, introspection.decision(decision, left_out))
 
-    def _tasks(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+    def _tasks(self, exchange: Exchange, found: Found) -> None:  # noqa: ARG002 - one shape for all actions
         names = sorted({o.variant.task for o in self.plane.selector.catalogue.values()})
         self._json(exchange, {"tasks": [self._task_document(name) for name in names]})
 
-    def _task(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
-        self._json(exchange, self._task_document(task))
+    def _task(self, exchange: Exchange, found: Found) -> None:
+        self._json(exchange, self._task_document(found.name))
 
     def _task_document(self, task: str) -> dict[str, object]:
         plane = self.plane
@@ -248,38 +262,38 @@ class Gateway:
         kept_until = {o.variant.name: self.keeping.until(o.variant) for o in observations}
         return introspection.task(task, observations, plane.selector.decide(request, now), kept_until)
 
-    def _warm_set(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all
+    def _warm_set(self, exchange: Exchange, found: Found) -> None:
         plane = self.plane
-        found = plane.selector.warm_set(task, plane.clock())
+        warm = plane.selector.warm_set(found.name, plane.clock())
         kept_until = {
-            row.variant: self.keeping.until(plane.selector.catalogue[row.variant].variant) for row in found.variants
+            row.variant: self.keeping.until(plane.selector.catalogue[row.variant].variant) for row in warm.variants
         }
-        self._json(exchange, introspection.warm_set(found, kept_until, plane.settings))
+        self._json(exchange, introspection.warm_set(warm, kept_until, plane.settings))
 
     # -- keeping warm ------------------------------------------------------------------------------------------------
 
-    def _warm(self, exchange: Exchange, route: Route, variant: str) -> None:  # noqa: ARG002 - one shape for all actions
-        self.keeping.warm(exchange, variant)
+    def _warm(self, exchange: Exchange, found: Found) -> None:
+        self.keeping.warm(exchange, found.name)
 
-    def _release(self, exchange: Exchange, route: Route, variant: str) -> None:  # noqa: ARG002 - one shape for all
-        self.keeping.release(exchange, variant)
+    def _release(self, exchange: Exchange, found: Found) -> None:
+        self.keeping.release(exchange, found.name)
 
     # -- health ------------------------------------------------------------------------------------------------------
 
-    def _live(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+    def _live(self, exchange: Exchange, found: Found) -> None:  # noqa: ARG002 - one shape for all actions
         self._json(exchange, {"live": True})
 
-    def _ready(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+    def _ready(self, exchange: Exchange, found: Found) -> None:  # noqa: ARG002 - one shape for all actions
         document = {"ready": self.ready, "draining": self.draining, "catalogue": dict(self.describe())}
         self._json(exchange, document, 200 if self.ready else 503)
 
-    def _metrics(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+    def _metrics(self, exchange: Exchange, found: Found) -> None:  # noqa: ARG002 - one shape for all actions
         exchange.respond(200, [(b"content-type", metrics.CONTENT_TYPE)], self.plane.measures.registry.render())
 
-    def _peers(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+    def _peers(self, exchange: Exchange, found: Found) -> None:  # noqa: ARG002 - one shape for all actions
         self._json(exchange, self.peers.document())
 
-    def _hear(self, exchange: Exchange, route: Route, task: str) -> None:  # noqa: ARG002 - one shape for all actions
+    def _hear(self, exchange: Exchange, found: Found) -> None:  # noqa: ARG002 - one shape for all actions
         self._json(exchange, self.peers.hear(exchange))
 
     def _collect(self) -> None:
@@ -291,3 +305,11 @@ class Gateway:
 
     def _json(self, exchange: Exchange, document: object, status: int = 200) -> None:
         exchange.respond(status, list(_JSON), msgspec.json.encode(document))
+
+
+def _task_named(exchange: Exchange) -> str:
+    """The task of a request whose path names none. Raises InvalidRequest when no header does either."""
+    named = exchange.header(TASK_HEADER) or exchange.header(sagemaker.TARGET_MODEL)
+    if not named:
+        raise InvalidRequest("Warmfront-Task is absent; on this path it names the task")
+    return named.decode("utf-8", "backslashreplace")

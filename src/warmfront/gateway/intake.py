@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 from warmfront.cloudevents import Headers
 from warmfront.domain import Request
-from warmfront.gateway.dialects import spoken
+from warmfront.gateway.dialects import may_be_json
 from warmfront.gateway.objective import NO_OBJECTIVE, Objective, from_headers
 from warmfront.gateway.plane import Plane
+from warmfront.protocols import INFER
+from warmfront.protocols.reach import way
 
 _MAX_KNOWN = 4096
 _MAX_KEPT_BYTES = 64  # no sensible objective is longer
@@ -49,7 +51,7 @@ class Intake:
         self._plane = plane
         self._general = Defaults(NO_OBJECTIVE)
         self._by_task: dict[str, Defaults] = {}
-        self._mute: dict[tuple[str, tuple[str, ...]], frozenset[str]] = {}
+        self._mute: dict[tuple[str, tuple[str, ...], str], tuple[frozenset[str], frozenset[str]]] = {}
 
     def set_defaults(self, general: Objective, by_task: Mapping[str, Objective]) -> None:
         """Replace the defaults: for every task, and for single ones."""
@@ -65,9 +67,19 @@ class Intake:
         self._mute.clear()
 
     def request(
-        self, task: str, size: int, asked: Objective, protocols: tuple[str, ...], *, arrival_at: float
+        self,
+        task: str,
+        size: int,
+        asked: Objective,
+        protocols: tuple[str, ...],
+        headers: Headers,
+        *,
+        arrival_at: float,
+        verb: str = INFER,
     ) -> Request:
-        """The request of `size` bytes, received at `arrival_at`. Of two deadlines the earlier one holds."""
+        """The request of `size` bytes, received at `arrival_at` with these `headers`. Of two deadlines the earlier one
+        holds.
+        """
         deadline_at = None
         if asked.deadline_s is not None:
             deadline_at = arrival_at + asked.deadline_s
@@ -83,15 +95,22 @@ class Intake:
             min_accuracy=asked.min_accuracy,
             on_miss=asked.on_miss,
             weights=asked.weights,
-            excluded=self._excluded(task, protocols),
+            excluded=self.mute(task, protocols, verb, headers),
         )
 
-    def _excluded(self, task: str, protocols: tuple[str, ...]) -> frozenset[str]:
-        """The task's variants that speak none of `protocols`. Kept for tasks in the catalogue only: bounded."""
-        found = self._mute.get((task, protocols))
+    def mute(self, task: str, protocols: tuple[str, ...], verb: str, headers: Headers) -> frozenset[str]:
+        """The task's variants that no way leads to, by protocol or content type. Kept for tasks in the catalogue only:
+        bounded.
+        """
+        key = (task, protocols, verb)
+        found = self._mute.get(key)
         if found is None:
             variants = [o.variant for o in self._plane.selector.catalogue.values() if o.variant.task == task]
-            found = frozenset(v.name for v in variants if spoken(protocols, v) is None)
+            ways = {variant.name: way(protocols, variant, verb) for variant in variants}
+            mute = frozenset(name for name, way in ways.items() if way is None)
+            json_only = frozenset(n for n, way in ways.items() if way and way.conversion and way.conversion.wants_json)
+            found = mute, json_only | mute
             if variants:
-                self._mute[task, protocols] = found
-        return found
+                self._mute[key] = found
+        always, unless_json = found
+        return always if always == unless_json or may_be_json(headers) else unless_json

@@ -8,7 +8,6 @@ from math import isfinite
 from typing import Any
 
 from warmfront.domain import Candidate, Decision, Observation
-from warmfront.gateway.refusals import MUTE
 from warmfront.gateway.settings import Settings
 from warmfront.selection.warmset.planner import WarmSet
 
@@ -34,8 +33,10 @@ def candidate(one: Candidate) -> dict[str, Any]:
     }
 
 
-def decision(one: Decision) -> dict[str, Any]:
-    """The choice, its reason and every alternative's numbers, best score first."""
+def decision(one: Decision, left_out: Mapping[str, str]) -> dict[str, Any]:
+    """The choice, its reason and every alternative's numbers, best score first. `left_out` gives the verdict on those
+    variants that the request cannot be put to.
+    """
     request = one.request
     budget_s = None if request.deadline_at is None else request.deadline_at - request.arrival_at
     ranked = sorted(one.alternatives, key=lambda c: (bool(c.verdict), -c.score))
@@ -48,9 +49,8 @@ def decision(one: Decision) -> dict[str, Any]:
         "cold": one.cold,
         "deadline_ms": None if budget_s is None else round(budget_s * 1000, 3),
         "min_accuracy": request.min_accuracy,
-        # nothing was tried yet, so the excluded ones are those that intake left out for their protocols
         "candidates": [
-            candidate(c) | ({"verdict": MUTE} if c.variant.name in request.excluded else {}) for c in ranked
+            candidate(c) | ({"verdict": left_out[c.variant.name]} if c.variant.name in left_out else {}) for c in ranked
         ],
     }
 

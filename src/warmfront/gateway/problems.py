@@ -1,7 +1,7 @@
-"""Errors as replies: RFC 9457 problem details, one shape on every route and every front.
+"""Errors as replies, in the shape of the client's protocol: RFC 9457 problem details, or `{"error": ...}`.
 
-What may live here: rendering a WarmfrontError to status, headers and body. What must not: deciding that something is an
-error.
+What may live here: rendering a WarmfrontError to status, headers and body, and telling a variant's error anew. What
+must not: deciding that something is an error.
 """
 
 import math
@@ -11,6 +11,8 @@ import msgspec
 
 from warmfront.cloudevents import Headers
 from warmfront.errors import InvalidEvent, Overloaded, Unauthorized, WarmfrontError
+from warmfront.protocols import Errors
+from warmfront.protocols.bodies import fields
 
 CONTENT_TYPE = b"application/problem+json"
 TYPE_BASE = "https://warmfront.dev/problems/"
@@ -22,29 +24,48 @@ def internal() -> WarmfrontError:
 
 
 def document(error: WarmfrontError, *, status: int | None = None) -> dict[str, Any]:
-    """The problem object: type, title, status, detail; `faults` names every broken attribute of an event.
-
-    `error` repeats the detail for clients of the Open Inference and TensorFlow Serving protocols, which look there.
-    """
-    detail = str(error)
+    """The problem object: type, title, status, detail; `faults` names every broken attribute of an event."""
     problem: dict[str, Any] = {
         "type": TYPE_BASE + error.slug,
         "title": error.title,
         "status": error.status if status is None else status,
-        "detail": detail,
-        "error": detail,
+        "detail": str(error),
     }
     if isinstance(error, InvalidEvent):
         problem["faults"] = error.faults
     return problem
 
 
-def render(error: WarmfrontError, *, status: int | None = None) -> tuple[int, Headers, bytes]:
-    """Status, headers and body of the reply to `error`. `status` replaces the error's own where a protocol wants it."""
-    problem = document(error, status=status)
-    headers: Headers = [(b"content-type", CONTENT_TYPE)]
+def render(
+    error: WarmfrontError, *, status: int | None = None, shape: Errors = Errors.PROBLEM
+) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of the reply to `error`, in the `shape` of the client's protocol.
+
+    `status` replaces the error's own where a protocol wants it.
+    """
+    plain = shape is Errors.ERROR
+    body = msgspec.json.encode({"error": str(error)} if plain else document(error, status=status))
+    headers: Headers = [(b"content-type", b"application/json" if plain else CONTENT_TYPE)]
     if isinstance(error, Overloaded):
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode()))
     elif isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b'Bearer realm="warmfront"'))
-    return problem["status"], headers, msgspec.json.encode(problem)
+    return error.status if status is None else status, headers, body
+
+
+def retold(status: int, headers: Headers, body: bytes, shape: Errors) -> tuple[Headers, bytes]:
+    """An error that a variant told in the shape of its protocol, in that of the client's. What is neither stays."""
+    said = fields(body)
+    text = said.get("error", said.get("detail"))
+    if not isinstance(text, str) or (shape is Errors.ERROR and "error" in said):
+        return headers, body
+    kept = [item for item in headers if item[0] != b"content-type"]
+    if shape is Errors.ERROR:
+        return [*kept, (b"content-type", b"application/json")], msgspec.json.encode({"error": text})
+    problem = {
+        "type": f"{TYPE_BASE}turned-down",
+        "title": "Turned down by the variant",
+        "status": status,
+        "detail": text,
+    }
+    return [*kept, (b"content-type", CONTENT_TYPE)], msgspec.json.encode(problem)

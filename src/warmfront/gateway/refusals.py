@@ -1,10 +1,14 @@
 """Why there is no reply: a decision without a choice, or variants that failed, as the error to answer with."""
 
+from collections.abc import Mapping
+
 from warmfront.domain import Decision, Reason
 from warmfront.errors import (
     NoVariant,
     ObjectiveUnmet,
     Overloaded,
+    Unprocessable,
+    UnsupportedMediaType,
     UpstreamFailed,
     UpstreamTimeout,
     WarmfrontError,
@@ -12,23 +16,40 @@ from warmfront.errors import (
 
 _NO_VARIANT_RETRY_S = 2.0
 MUTE = "does not speak this protocol"
+_NONE: Mapping[str, str] = {}
 
 
-def undecided(decision: Decision, mute: frozenset[str]) -> WarmfrontError:
+def undecided(decision: Decision, mute: frozenset[str], unfit: Mapping[str, str] = _NONE) -> WarmfrontError:
     """A decision without a choice as the error that says why, with the verdict on every variant.
 
-    `mute` names the variants that were excluded because they do not speak the client's protocol.
+    `mute` names the variants that no way leads to from the client's protocol, `unfit` says of each that turned out
+    later why this request cannot be put to it.
     """
     task = decision.request.task
+    if all(c.variant.name in mute or c.variant.name in unfit for c in decision.alternatives):
+        return _unspoken(decision, unfit)
+    known = dict.fromkeys(mute, MUTE) | dict(unfit)
     verdicts = "; ".join(
-        f"{c.variant.name}: {MUTE if c.variant.name in mute else c.verdict or 'eligible'}"
-        for c in decision.alternatives
+        f"{c.variant.name}: {known.get(c.variant.name) or c.verdict or 'eligible'}" for c in decision.alternatives
     )
     if decision.reason is Reason.UNMET:
         return ObjectiveUnmet(f"no variant of {task!r} meets the objective ({verdicts}); relax it or send degrade")
     return NoVariant(
         f"no variant of {task!r} can take this request now ({verdicts})", retry_after_s=_NO_VARIANT_RETRY_S
     )
+
+
+def _unspoken(decision: Decision, unfit: Mapping[str, str]) -> WarmfrontError:
+    """415 when no variant speaks what the client does, 422 when some would, but not this body."""
+    task = decision.request.task
+    told = "; ".join(
+        f"{c.variant.name} speaks {', '.join(c.variant.protocols)}"
+        + (f" ({unfit[c.variant.name]})" if c.variant.name in unfit else "")
+        for c in decision.alternatives
+    )
+    if unfit:
+        return Unprocessable(f"this body can be put to no variant of {task!r}: {told}")
+    return UnsupportedMediaType(f"no variant of {task!r} can be asked by this protocol: {told}; use one of those")
 
 
 def all_failed(failures: tuple[str, ...], *, retry_after_s: float | None, timed_out: bool) -> WarmfrontError:

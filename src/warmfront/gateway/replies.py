@@ -7,6 +7,7 @@ from warmfront.cloudevents import Headers
 from warmfront.errors import WarmfrontError
 from warmfront.gateway import problems
 from warmfront.gateway.forwarding import Passage
+from warmfront.protocols import errors_at
 from warmfront.wire.messages import Exchange
 
 _WARM = (b"warmfront-cold-start", b"false")
@@ -62,11 +63,11 @@ class DirectReply:
         self._exchange.abort()
 
     def fail(self, passage: Passage, error: WarmfrontError) -> None:
-        """Problem details, unless something broke after the reply was begun."""
+        """The error in the shape of the client's protocol, unless something broke after the reply was begun."""
         if self._exchange.responded:
             self._exchange.abort()
             return
-        status, headers, body = problems.render(error)
+        status, headers, body = problems.render(error, shape=errors_at(self._exchange.path))
         if passage.decision is not None:
             headers.append((b"warmfront-decision-id", passage.decision.id.encode()))
         self._exchange.respond(status, headers, body)

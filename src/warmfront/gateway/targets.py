@@ -3,11 +3,15 @@
 What must not live here: what differs between requests.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from warmfront.domain import Variant
-from warmfront.gateway.dialects import Way, way
+from warmfront.domain import Request, Variant
+from warmfront.errors import Unprocessable
+from warmfront.gateway.dialects import Message, to_variant
 from warmfront.gateway.measures import RouteMeasures
+from warmfront.protocols import PROTOCOLS
+from warmfront.protocols.reach import Way, way
 from warmfront.wire.pool import Origin
 
 
@@ -32,11 +36,31 @@ class Target:
         self.measures = measures
         self.named = (b"warmfront-variant", variant.name.encode())
         self.waiting = set() if waiting is None else waiting  # requests that were sent while no replica was ready
-        self._ways: dict[tuple[str, ...], Way] = {}
+        self._ways: dict[tuple[tuple[str, ...], str], Way] = {}
 
-    def way(self, protocols: tuple[str, ...]) -> Way:
-        """How to put a request to it for a client that speaks one of `protocols`, of which there are few."""
-        found = self._ways.get(protocols)
+    @property
+    def readiness(self) -> str:
+        """The path that answers 200 when its model can answer, by the protocol that it prefers."""
+        return PROTOCOLS[self.variant.protocols[0]].readiness.format(model=self.variant.name)
+
+    def way(self, protocols: tuple[str, ...], verb: str) -> Way:
+        """How to put `verb` to it for a client that speaks one of `protocols`; there are few of both."""
+        found = self._ways.get((protocols, verb))
         if found is None:
-            found = self._ways[protocols] = way(protocols, self.variant)
+            found = way(protocols, self.variant, verb)
+            assert found is not None, f"{self.variant.name} was to be excluded: it speaks none of {protocols}"
+            self._ways[protocols, verb] = found
         return found
+
+
+def unfit(message: Message, request: Request, targets: Iterable[Target]) -> dict[str, str]:
+    """Which of the targets of the request's task, left out ones aside, it cannot be put to, and why."""
+    found: dict[str, str] = {}
+    for target in targets:
+        variant = target.variant
+        if variant.task == request.task and variant.name not in request.excluded:
+            try:
+                to_variant(message, target.way(message.protocols, message.verb), request, "", variant.name)
+            except Unprocessable as error:
+                found[variant.name] = str(error)
+    return found

@@ -13,8 +13,6 @@ from warmfront.wire.pool import Failure
 
 _log = logging.getLogger(__name__)
 
-READINESS_PATH = "/readyz"
-
 
 class Waker:
     """At most one wake-up per variant is under way."""
@@ -33,7 +31,13 @@ class Waker:
         _log.info("waking a variant", extra={"fields": {"variant": name, "reason": start.reason}})
         headers: Headers = [(b"user-agent", b"warmfront-wake")]
         plane.pool.send(
-            target.origin, "GET", READINESS_PATH, headers, b"", _WakeUp(self, name), timeout_s=plane.settings.timeout_s
+            target.origin,
+            "GET",
+            target.readiness,
+            headers,
+            b"",
+            _WakeUp(self, name),
+            timeout_s=plane.settings.timeout_s,
         )
 
     def ended(self, name: str, result: str) -> None:

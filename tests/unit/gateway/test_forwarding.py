@@ -350,6 +350,7 @@ def test_what_the_selector_shows_says_what_it_is_for(play):
         assert {one["variant"]: one["estimate"]["verdict"] for one in shown["variants"]} == {"a": "", "tensors": ""}
         decided = json.loads((await stage.ask(path="/decide/t")).body)
         verdicts = {one["variant"]: one["verdict"] for one in decided["candidates"]}
-        assert verdicts == {"a": "", "tensors": "does not speak this protocol"}
+        told = 'the body is no request of open-inference; send {"inputs": ...} as JSON'
+        assert verdicts == {"a": "", "tensors": told}
 
     play(scene)

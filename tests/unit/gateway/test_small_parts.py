@@ -16,18 +16,21 @@ from warmfront.errors import (
     SetupError,
     Unauthorized,
     UnknownTask,
+    Unprocessable,
 )
 from warmfront.gateway import defaults, problems, routes
 from warmfront.gateway.admission import Admission
-from warmfront.gateway.dialects import Message, sorted_out, spoken, to_variant, way
+from warmfront.gateway.dialects import Message, sorted_out, to_variant
 from warmfront.gateway.objective import Objective
 from warmfront.gateway.plane import Memory
 from warmfront.gateway.routes import Action
 from warmfront.gateway.settings import Settings
+from warmfront.protocols import Errors
+from warmfront.protocols.reach import way
 
 
 def test_a_problem_says_what_rfc_9457_wants():
-    """Type, title, status, detail; the detail again as `error` for clients of model servers."""
+    """Type, title, status, detail; clients of model servers get theirs instead: the detail as `error`."""
     status, headers, body = problems.render(UnknownTask("no variant serves task 'x'"))
     assert (status, dict(headers)[b"content-type"]) == (404, b"application/problem+json")
     assert msgspec.json.decode(body) == {
@@ -35,8 +38,10 @@ def test_a_problem_says_what_rfc_9457_wants():
         "title": "Unknown task",
         "status": 404,
         "detail": "no variant serves task 'x'",
-        "error": "no variant serves task 'x'",
     }
+    status, headers, body = problems.render(UnknownTask("no variant serves task 'x'"), shape=Errors.ERROR)
+    assert (status, dict(headers)[b"content-type"]) == (404, b"application/json")
+    assert msgspec.json.decode(body) == {"error": "no variant serves task 'x'"}
     assert problems.render(UnknownTask("x"), status=422)[0] == 422
 
 
@@ -72,6 +77,16 @@ def test_admission_counts_and_refuses():
     ("method", "path", "action", "task"),
     [
         ("POST", "/", Action.EVENT, ""),
+        ("POST", "/v1/models/lang:classify", Action.INFER, "lang"),
+        ("POST", "/v1/models/lang:regress", Action.INFER, "lang"),
+        ("POST", "/endpoints/lang/invocations", Action.INFER, "lang"),
+        ("GET", "/v1/models/lang", Action.MODEL_STATUS, "lang"),
+        ("GET", "/v1/models/lang/metadata", Action.METADATA, "lang"),
+        ("GET", "/v2/models/lang", Action.METADATA, "lang"),
+        ("GET", "/v2/models/lang/ready", Action.MODEL_READY, "lang"),
+        ("GET", "/v1/models", Action.MODELS, ""),
+        ("GET", "/v2", Action.SERVER, ""),
+        ("GET", "/ping", Action.READY, ""),
         ("POST", "/tasks/lang", Action.INFER, "lang"),
         ("POST", "/v2/models/lang/infer", Action.INFER, "lang"),
         ("POST", "/v1/models/lang:predict", Action.INFER, "lang"),
@@ -86,17 +101,39 @@ def test_admission_counts_and_refuses():
 )
 def test_every_path_leads_somewhere(method, path, action, task):
     """The table of section 3.4 of the design."""
-    route, found = routes.match(method, path)
-    assert (route.action, found) == (action, task)
+    found = routes.match(method, path)
+    assert (found.route.action, found.name, found.version) == (action, task, "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action", "version"),
+    [
+        ("POST", "/v1/models/lang/versions/3:predict", Action.INFER, "/versions/3"),
+        ("POST", "/v1/models/lang/labels/stable:classify", Action.INFER, "/labels/stable"),
+        ("GET", "/v1/models/lang/versions/3", Action.MODEL_STATUS, "/versions/3"),
+        ("GET", "/v1/models/lang/labels/stable/metadata", Action.METADATA, "/labels/stable"),
+        ("POST", "/v2/models/lang/versions/3/infer", Action.INFER, "/versions/3"),
+        ("GET", "/v2/models/lang/versions/3/ready", Action.MODEL_READY, "/versions/3"),
+        ("GET", "/v2/models/lang/versions/3", Action.METADATA, "/versions/3"),
+    ],
+)
+def test_a_path_may_say_which_version(method, path, action, version):
+    """Between the model and the verb, kept as the client wrote it."""
+    found = routes.match(method, path)
+    assert (found.route.action, found.name, found.version) == (action, "lang", version)
 
 
 def test_paths_that_lead_nowhere():
     """Unknown paths are 404, wrong methods 405 with what the path takes, a broken escape 400."""
-    for path in ("/tasks/", "/tasks/a/b", "/v2/models//infer", "/v2/models/a/b/infer", "//", "", "/TASKS"):
+    for path in ("/tasks/", "/tasks/a/b", "/v2/models//infer", "/v2/models/a/b/infer", "//", "", "/TASKS",
+                 "/v1/models/a:explain", "/v1/models/a/sizes/3:predict", "/v1/models/a/versions/:predict",
+                 "/v2/models/a/labels/x/infer", "/v1/models/a/versions/3/4:predict"):  # fmt: skip
         with pytest.raises(NotFound):
             routes.match("POST", path + ("x" if not path else ""))
     with pytest.raises(MethodNotAllowed, match="takes GET"):
         routes.match("POST", "/tasks")
+    with pytest.raises(MethodNotAllowed, match="takes POST"):
+        routes.match("GET", "/v1/models/a:predict")
     assert sorted(routes.methods("/tasks/lang")) == ["GET", "POST"]
     with pytest.raises(InvalidRequest, match="UTF-8"):
         routes.match("POST", "/tasks/%FF")
@@ -105,7 +142,8 @@ def test_paths_that_lead_nowhere():
 def test_only_inference_and_health_are_open():
     """Everything that shows the selector's inside is guarded."""
     open_actions = {route.action for route in routes.ROUTES if not route.guarded}
-    assert open_actions == {Action.EVENT, Action.INFER, Action.LIVE, Action.READY}
+    asking = {Action.MODEL_STATUS, Action.MODEL_READY, Action.METADATA, Action.SERVER}
+    assert open_actions == {Action.EVENT, Action.INFER, Action.LIVE, Action.READY} | asking
 
 
 def test_settings_come_from_the_environment():
@@ -132,24 +170,14 @@ def variant(protocols: str) -> Variant:
     return Variant(name="v", task="t", revision="v-1", url="http://v", protocols=tuple(protocols.split(",")))
 
 
-def test_the_clients_protocol_is_kept_where_the_variant_speaks_it():
-    """Else raw and event stand in for each other; nothing stands in for tensors."""
-    assert spoken(("raw",), variant("cloudevents,raw")) == "raw"
-    assert spoken(("raw",), variant("cloudevents")) == "cloudevents"
-    assert spoken(("cloudevents",), variant("raw,open-inference")) == "raw"
-    assert spoken(("open-inference",), variant("raw,cloudevents")) is None
-    assert spoken(("tensorflow-serving", "kserve-v1"), variant("kserve-v1")) == "kserve-v1"
-
-
 def test_raw_to_a_variant_of_events_and_back():
     """The body is the event's data both ways; the objective and hop-by-hop fields stay here."""
     headers = [(b"host", b"s"), (b"content-type", b"text/plain"), (b"warmfront-deadline-ms", b"5"), (b"te", b"x")]
     kept, stated = sorted_out(headers)
     assert stated == [(b"warmfront-deadline-ms", b"5")]
     request = Request(id="r-1", task="t", size_bytes=4, arrival_at=0.0)
-    protocol, path = way(("raw",), variant("cloudevents"))
     message = Message(protocols=("raw",), headers=kept, body=b"data")
-    sent, body = to_variant(message, protocol, request, "/warmfront/s")
+    path, sent, body, back = to_variant(message, way(("raw",), variant("cloudevents")), request, "/warmfront/s", "v")
     assert (path, body) == ("/", b"data")
     assert dict(sent) == {
         b"content-type": b"text/plain",
@@ -159,15 +187,25 @@ def test_raw_to_a_variant_of_events_and_back():
         b"ce-type": b"dev.warmfront.inference.request",
         b"ce-subject": b"t",
     }
+    assert back([*sent, (b"x-a", b"1")], b"out") == ([(b"x-a", b"1"), (b"content-type", b"text/plain")], b"out")
     event = CloudEvent(id="1", source="/s", type="t", datacontenttype="text/x", data=b"data")
     fields = [(b"ce-id", b"1"), (b"content-type", b"text/x"), (b"traceparent", b"00-1")]
     message = Message(protocols=("cloudevents",), headers=fields, body=b"data", event=event)
-    protocol, path = way(("cloudevents",), variant("raw"))
-    assert path == "/"
-    sent, body = to_variant(message, protocol, request, "/s")
-    assert (sent, body) == ([(b"traceparent", b"00-1"), (b"content-type", b"text/x")], b"data")
-    protocol, path = way(("cloudevents",), variant("cloudevents"))
-    assert (path, to_variant(message, protocol, request, "/s")) == ("/", (fields, b"data"))
+    sent = to_variant(message, way(("cloudevents",), variant("raw")), request, "/s", "v")
+    assert sent == ("/", [(b"traceparent", b"00-1"), (b"content-type", b"text/x")], b"data", None)
+    sent = to_variant(message, way(("cloudevents",), variant("cloudevents")), request, "/s", "v")
+    assert sent == ("/", fields, b"data", None)
+
+
+def test_a_version_goes_where_versions_are_known():
+    """On the path of a variant of the same protocol; no conversion drops it."""
+    request = Request(id="r-1", task="t", size_bytes=4, arrival_at=0.0)
+    message = Message(("tensorflow-serving",), [], b'{"instances": [1]}', version="/labels/stable")
+    spoken = variant("tensorflow-serving")
+    sent = to_variant(message, way(message.protocols, spoken), request, "/s", "v")
+    assert sent == ("/v1/models/v/labels/stable:predict", [], b'{"instances": [1]}', None)
+    with pytest.raises(Unprocessable, match="kserve-v1 knows nothing of /labels/stable"):
+        to_variant(message, way(message.protocols, variant("kserve-v1")), request, "/s", "v")
 
 
 def test_defaults_of_tasks_from_service_and_triggers():
