@@ -4,9 +4,8 @@ Candidates are compared on a few seeds; the best few and what there is now are t
 is not the luckiest. What must not live here: playing (trials.py).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from warmfront.experiments.planning.candidates import (
     CONCURRENCIES,
@@ -55,56 +54,61 @@ def search(
     concurrency: bool,
 ) -> Plan:  # fmt: skip
     """The best that is found around the present setting. Without `concurrency` limits stay as they are."""
-
-    def utility(candidate: Candidate) -> float:
-        return stage.judge([Trial(candidate, policy)], seeds)[0].utility.mean
-
-    def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
-        """The best first; of equals the one that comes first, which changes or costs least."""
-        stage.judge([Trial(candidate, policy) for candidate in (candidates := list(candidates))], seeds)
-        return sorted(dict.fromkeys(candidates), key=lambda candidate: -utility(candidate))
-
-    best = ranked([present, *_warm(present, ranked)])
-    best = ranked([*best, *(one.windowed(window) for one in best[:_BEST] for window in WINDOWS_S)])
+    contest = _Contest(stage, policy, seeds)
+    best = contest.ranked([present, *_warm(present, contest)])
+    best = contest.ranked([*best, *(one.windowed(window) for one in best[:_BEST] for window in WINDOWS_S)])
     if concurrency:
-        best = ranked([*best, *(best[0].concurrent(limit) for limit in CONCURRENCIES)])
-    best = ranked([*best, *one_more(best[0])])
-    finalists = [Trial(candidate, policy) for candidate in _distinct(best, present, utility)]
+        best = contest.ranked([*best, *(best[0].concurrent(limit) for limit in CONCURRENCIES)])
+    best = contest.ranked([*best, *one_more(best[0])])
+    finalists = [Trial(candidate, policy) for candidate in _distinct(best, present, contest)]
     now, keeper = Trial(present, policy), Trial(present, KEEPER)
     *judged, at_present, kept = stage.judge([*finalists, now, keeper], final_seeds)
     order = sorted(judged, key=lambda one: -one.utility.mean)
     return Plan(ranked=tuple(order), present=at_present, keeper=kept)
 
 
-def _distinct(
-    ranked: Sequence[Candidate], present: Candidate, utility: Callable[[Candidate], float]
-) -> list[Candidate]:
+class _Contest:
+    """Candidates compared on the seeds of the search."""
+
+    def __init__(self, stage: Stage, policy: str, seeds: Sequence[int]) -> None:
+        self._stage, self._policy, self._seeds = stage, policy, seeds
+
+    def utility(self, candidate: Candidate) -> float:
+        """The mean."""
+        return self._judge([candidate])[0].utility.mean
+
+    def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """The best first; of equals the one that comes first, which changes or costs least."""
+        judged = self._judge(list(dict.fromkeys(candidates)))
+        return [one.trial.candidate for one in sorted(judged, key=lambda one: -one.utility.mean)]
+
+    def _judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
+        return self._stage.judge([Trial(candidate, self._policy) for candidate in candidates], self._seeds)
+
+
+def _distinct(ranked: Sequence[Candidate], present: Candidate, contest: _Contest) -> list[Candidate]:
     """The best few that come out differently, each without the changes that make no difference."""
     found: dict[float, Candidate] = {}
     for candidate in ranked:
         if len(found) == _FINAL:
             break
-        worth = utility(candidate)
+        worth = contest.utility(candidate)
         if worth not in found:
-            found[worth] = _least(candidate, present, utility)
+            found[worth] = _least(candidate, present, contest)
     return list(found.values())
 
 
-def _least(candidate: Candidate, present: Candidate, utility: Callable[[Candidate], float]) -> Candidate:
+def _least(candidate: Candidate, present: Candidate, contest: _Contest) -> Candidate:
     """The candidate with every variant as it is now whose change makes nothing better."""
-    worth, before = utility(candidate), dict(present.settings)
+    worth, before = contest.utility(candidate), dict(present.settings)
     for name, _ in candidate.settings:
         plainer = candidate.having(name, before[name])
-        if plainer != candidate and utility(plainer) >= worth:
+        if plainer != candidate and contest.utility(plainer) >= worth:
             candidate = plainer
     return candidate
 
 
-class _Ranked(Protocol):
-    def __call__(self, candidates: Iterable[Candidate]) -> list[Candidate]: ...
-
-
-def _warm(present: Candidate, ranked: _Ranked) -> list[Candidate]:
+def _warm(present: Candidate, contest: _Contest) -> list[Candidate]:
     """The warm sets to try: all of them, or of many variants those that grow by the best one."""
     if len(present.settings) <= MOST_SUBSETS:
         return list(warm_sets(present))
@@ -112,8 +116,8 @@ def _warm(present: Candidate, ranked: _Ranked) -> list[Candidate]:
     tried = [best]
     while True:
         grown = [one for one in one_more(best) if all(setting.min_scale <= 1 for _, setting in one.settings)]
-        first = ranked([best, *grown])[0]
         tried += grown
-        if first == best or not grown:
+        first = contest.ranked([best, *grown])[0]
+        if first == best:
             return tried
         best = first
