@@ -22,6 +22,7 @@ from warmfront.errors import (
     MethodNotAllowed,
     NotFound,
     ServiceError,
+    SetupError,
     UnsupportedMediaType,
     WarmfrontError,
 )
@@ -42,6 +43,7 @@ _LOG = logging.getLogger(__name__)
 _TEXT = Text()
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Prediction(NamedTuple):
@@ -53,6 +55,12 @@ class Prediction(NamedTuple):
     label: str
     score: float
     probabilities: Sequence[float] = ()
+
+    @classmethod
+    def of(cls, labels: Sequence[str], probabilities: Sequence[float]) -> "Prediction":
+        """The label of the largest probability; of equal ones the first."""
+        score = max(probabilities)
+        return cls(labels[probabilities.index(score)], min(score, 1.0), probabilities)
 
     def json(self) -> bytes:
         """Label and score, the answer of every protocol without one of its own."""
@@ -105,8 +113,21 @@ class ModelFunction(Generic[T]):
         self._began_at = time.monotonic() - process_age_s()
 
     def load(self) -> None:
-        """Load the model; from now on the function is ready."""
-        self._predict = self._load()
+        """Load the model; from now on the function is ready.
+
+        Raises:
+            SetupError: the loader failed, for whatever reason; its traceback is in the log.
+        """
+        try:
+            self._predict = self._load()
+        except WarmfrontError:
+            raise
+        except Exception as error:
+            _LOG.exception("the model of %s cannot be loaded", self.service)
+            raise SetupError(
+                f"the model of {self.service} cannot be loaded: {type(error).__name__}: {error}; "
+                "the log above has the place"
+            ) from error
         self.ready_s = time.monotonic() - self._began_at
 
     @property
@@ -160,7 +181,7 @@ class ModelFunction(Generic[T]):
             raise NotFound(f"no route {verb!r} of a model; there is `predict`")
         _only(method, "POST")
         request = v1.parse(body, self._accept.spec.name)
-        answers, told = self._run(lambda: [self._accept.of_json(row) for row in request.inputs])
+        answers, told = self._run([self._accept.of_json(row) for row in request.inputs])
         return Response(status=200, headers=[_JSON, *told], body=v1.render(request, answers))
 
     def _model(self, method: str, name: str, verb: str, body: bytes) -> Response:
@@ -186,41 +207,48 @@ class ModelFunction(Generic[T]):
             raise UnsupportedMediaType("a batch of events cannot be answered; send its events one at a time")
         if mode is None:
             content_type = (first(headers, b"content-type") or b"").decode("latin-1")
-            answer, told = self._run(lambda: [self._accept.of_body(body, content_type)])
+            answer, told = self._run([self._accept.of_body(body, content_type)])
             return Response(status=200, headers=[_JSON, *told], body=answer[0].json())
         event = decode(headers, body)
         content_type = event.datacontenttype or ("application/json" if mode is Mode.STRUCTURED else "")
-        answer, told = self._run(lambda: [self._accept.of_body(event.data, content_type)])
+        answer, told = self._run([self._accept.of_body(event.data, content_type)])
         reply_headers, reply_body = encode(self._response(event, answer[0]))
         return Response(status=200, headers=[*reply_headers, *told], body=reply_body)
 
     def _infer(self, name: str, body: bytes) -> Response:
         request = open_inference.parse(body)
-        answers, told = self._run(lambda: self._accept.of_tensor(request.inputs[0]))
+        answers, told = self._run(self._accept.of_tensor(request.inputs[0]))
         reply = open_inference.render(request, model=name, version=self.revision, answers=answers)
         return Response(status=200, headers=[_JSON, *told], body=reply)
 
-    def _run(self, inputs: Callable[[], list[T]]) -> tuple[list[Prediction], Headers]:
-        """Predict for every input, and say in headers how warm the process was and how long the model itself took."""
+    def timed(self, work: Callable[[], R]) -> tuple[R, Headers]:
+        """Let the model work, and say in headers how warm the process was and how long the model itself took.
+
+        Raises:
+            ServiceError: the model is not loaded.
+        """
         if self._predict is None:
             raise ServiceError("the model is not loaded yet; wait until /readyz answers 200")
-        predict = self._predict
-        values = inputs()
-        return self._timed(lambda: [predict(value) for value in values])
-
-    def _timed(self, work: Callable[[], list[Prediction]]) -> tuple[list[Prediction], Headers]:
-        """The answers, and what the reply's headers tell of this process and this execution."""
         is_first = next(self._served) == 0
         uptime_s = time.monotonic() - self._began_at
         began_at = time.perf_counter()
-        answers = work()
+        found = work()
         execution_s = time.perf_counter() - began_at
-        told = [
+        return found, [
             (b"warmfront-first-request", b"true" if is_first else b"false"),
             (b"warmfront-load-ms", _ms(self.ready_s)),
             (b"warmfront-uptime-ms", _ms(uptime_s)),
             (b"warmfront-execution-ms", _ms(execution_s)),
         ]
+
+    def _run(self, values: list[T]) -> tuple[list[Prediction], Headers]:
+        """Predict for every input."""
+        predict = self._predict
+        return self._timed(lambda: [predict(value) for value in values] if predict else [])
+
+    def _timed(self, work: Callable[[], list[Prediction]]) -> tuple[list[Prediction], Headers]:
+        """As `timed`; a single answer's label is told too."""
+        answers, told = self.timed(work)
         if len(answers) == 1 and answers[0].label:
             told.append((b"warmfront-label", quote(answers[0].label, safe="").encode()))
         return answers, told
