@@ -55,7 +55,7 @@ class Milliseconds(click.ParamType[tuple[float, ...]]):
 @click.option("--function", default="", help="Which one of a trace that counts by function.")
 @click.option("--from", "from_s", type=click.FloatRange(0), default=0.0, help="Second of the trace to begin at.")
 @click.option("--duration", "duration_s", type=click.FloatRange(1), help="Seconds of it to play.  [default: all]")
-@click.option("--deadline-ms", "deadlines", type=Milliseconds(), default="", help="One or several, equally likely.")
+@click.option("--deadline-ms", "deadlines", type=Milliseconds(), help="One or several, equally likely.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Floor of every request.")
 @click.option("--on-miss", type=click.Choice(["degrade", "reject"]), default="degrade", show_default=True)
 @click.option(
@@ -75,7 +75,7 @@ class Milliseconds(click.ParamType[tuple[float, ...]]):
 @click.option("-n", "--namespace", help="Namespace of the variants.  [default: the kubeconfig's]")
 def command(
     *, subject: str, arrivals: Path, function: str, from_s: float, duration_s: float | None,
-    deadlines: tuple[float, ...], min_accuracy: float | None, on_miss: str, price: float, policy: str,
+    deadlines: tuple[float, ...] | None, min_accuracy: float | None, on_miss: str, price: float, policy: str,
     seeds: list[int], overrides: tuple[str, ...], profiles: Path, out: Path, workers: int | None, apply: bool,
     namespace: str | None,
 ) -> None:  # fmt: skip
@@ -103,7 +103,7 @@ def command(
         live, now = asyncio.run(_find(task, namespace))
         measured = inputs.from_variants([one.variant for one in live.values()], profiles / task, folder)
     trace = inputs.Arrivals(path=arrivals, function=function, from_s=from_s, duration_s=duration_s)
-    objective = inputs.Objective(deadlines_s=deadlines, min_accuracy=min_accuracy, on_miss=on_miss)
+    objective = inputs.Objective(deadlines_s=deadlines or (), min_accuracy=min_accuracy, on_miss=on_miss)
     scenario = inputs.scenario(folder, task, trace, objective, price=price, measured=measured, overrides=overrides)
     _introduce(console, scenario, measured=measured)
     stage = _Where(scenario, arrivals.resolve().parent, overrides, workers or os.cpu_count() or 1)

@@ -18,7 +18,11 @@ def standings(plan: Plan, per_day: float) -> Table:
     for heading in ("utility", "right,\non time", "on\ntime", "right", "cold\nwaits", "GB-hours\nper day"):
         table.add_column(heading, justify="right", no_wrap=True)
     for i, one in enumerate(plan.ranked):
-        table.add_row(name_of(one.trial.candidate), *_cells(one, per_day), style="bold" if i == 0 else None)
+        table.add_row(
+            name_of(one.trial.candidate, plan.present.trial.candidate),
+            *_cells(one, per_day),
+            style="bold" if i == 0 else None,
+        )
     table.add_row("as it is now", *_cells(plan.present, per_day))
     table.add_row("now, WARMFRONT_KEEP_WARM=on", *_cells(plan.keeper, per_day))
     return table
@@ -55,16 +59,21 @@ def verdict(plan: Plan) -> Iterator[str]:
         yield f"never asked, so not needed for these arrivals: {', '.join(idle)}"
 
 
-def name_of(candidate: Candidate) -> str:
-    """`keep A, B x2; window 30s; 4 at once`; what differs between variants is left out."""
+def name_of(candidate: Candidate, present: Candidate) -> str:
+    """`keep A, B x2; window 30s; 4 at once: A`: what is kept, and what else is not as it is now."""
     kept = [
         name + (f" x{one.min_scale}" if one.min_scale > 1 else "") for name, one in candidate.settings if one.min_scale
     ]
-    windows = {one.window_s for _, one in candidate.settings}
-    limits = {one.concurrency for _, one in candidate.settings}
     words = [f"keep {', '.join(kept)}" if kept else "keep none"]
-    words += [f"window {windows.pop()}s"] if len(windows) == 1 else []
-    words += [f"{_limit(limits.pop())} at once"] if len(limits) == 1 else []
+    before = dict(present.settings)
+    changed: dict[str, list[str]] = {}
+    for name, one in candidate.settings:
+        if one.window_s != before[name].window_s:
+            changed.setdefault(f"window {one.window_s}s", []).append(name)
+        if one.concurrency != before[name].concurrency:
+            changed.setdefault(f"{_limit(one.concurrency)} at once", []).append(name)
+    for change, names in changed.items():
+        words.append(change if len(names) == len(candidate.settings) else f"{change}: {', '.join(names)}")
     return "; ".join(words)
 
 

@@ -20,6 +20,7 @@ from warmfront.experiments.planning.trials import Judged, Stage, Trial
 KEEPER = "effective"  # the selector itself keeps what pays
 _BEST = 2  # warm sets that go on to the windows
 _FINAL = 3  # candidates that are judged in the end
+_SAME = 1e-4  # right answers per request: a difference below this is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,8 @@ class _Contest:
     def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         """The best first; of equals the one that comes first, which changes or costs least."""
         judged = self._judge(list(dict.fromkeys(candidates)))
-        return [one.trial.candidate for one in sorted(judged, key=lambda one: -one.utility.mean)]
+        order = sorted(judged, key=lambda one: -round(one.utility.mean / _SAME))
+        return [one.trial.candidate for one in order]
 
     def _judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
         return self._stage.judge([Trial(candidate, self._policy) for candidate in candidates], self._seeds)
@@ -88,11 +90,11 @@ class _Contest:
 
 def _distinct(ranked: Sequence[Candidate], present: Candidate, contest: _Contest) -> list[Candidate]:
     """The best few that come out differently, each without the changes that make no difference."""
-    found: dict[float, Candidate] = {}
+    found: dict[int, Candidate] = {}
     for candidate in ranked:
         if len(found) == _FINAL:
             break
-        worth = contest.utility(candidate)
+        worth = round(contest.utility(candidate) / _SAME)
         if worth not in found:
             found[worth] = _least(candidate, present, contest)
     return list(found.values())
@@ -103,7 +105,7 @@ def _least(candidate: Candidate, present: Candidate, contest: _Contest) -> Candi
     worth, before = contest.utility(candidate), dict(present.settings)
     for name, _ in candidate.settings:
         plainer = candidate.having(name, before[name])
-        if plainer != candidate and contest.utility(plainer) >= worth:
+        if plainer != candidate and contest.utility(plainer) > worth - _SAME:
             candidate = plainer
     return candidate
 

@@ -4,7 +4,6 @@ A row belongs to a revision; rows of another revision are left alone, so a chang
 seconds, sizes bytes, memory MB.
 """
 
-import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -79,22 +78,21 @@ class Measurements:
         self.path = path
         self.rows: list[Row] = []
         decoder = msgspec.json.Decoder(Row)
-        data = b""
-        with contextlib.suppress(FileNotFoundError):
-            data = path.read_bytes()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            data = path.read_bytes() if path.exists() else b""
+            self._file: BinaryIO = path.open("ab", buffering=0)
+        except OSError as error:
+            raise SetupError(f"{path}: {error.strerror}; give a folder that can be written with --out") from None
         for number, line in enumerate(lines := data.splitlines(), 1):
             try:
                 self.rows.append(decoder.decode(line))
             except msgspec.MsgspecError as error:
                 if number < len(lines):  # the last one may have been cut off by a crash
+                    self._file.close()
                     raise SetupError(
                         f"{path}: line {number} is no measurement ({error}); move the file away to begin anew"
                     ) from None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("ab", buffering=0)
-        except OSError as error:
-            raise SetupError(f"{path}: {error.strerror}; give a folder that can be written with --out") from None
         if data and not data.endswith(b"\n"):
             self._file.write(b"\n")
 

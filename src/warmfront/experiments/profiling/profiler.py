@@ -105,6 +105,8 @@ class Profiler:
                 for subject in self._alive():
                     if self._starts_left(subject):
                         await self._attempt(subject, self._start)
+                        if not self._starts_left(subject):  # it is warm now, which saves another start
+                            await self._attempt(subject, self._warm)
             for subject in self._alive():
                 await self._attempt(subject, self._warm)
         finally:
