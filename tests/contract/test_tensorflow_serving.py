@@ -7,7 +7,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-
 from tests.contract.conftest import Front, Platform
 from tests.contract.half_plus import HalfPlus
 
