@@ -48,6 +48,7 @@ class Stage:
         self.replica = Replica(
             launch,
             probe,
+            h2c=False,
             start_deadline_s=deadline_s,
             ledger=self.ledger,
             pool=self.pool,

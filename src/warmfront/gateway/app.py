@@ -20,13 +20,14 @@ from warmfront.domain import Spread
 from warmfront.errors import SetupError, WarmfrontError
 from warmfront.gateway import defaults, problems
 from warmfront.gateway.gateway import Gateway
+from warmfront.gateway.grpc import is_call
 from warmfront.gateway.settings import Settings
 from warmfront.kube.catalogue import Catalogue
 from warmfront.kube.client import KubeClient
 from warmfront.kube.connection import Connection
 from warmfront.kube.keeper import Keeper
 from warmfront.kube.learned import Archive, ConfigMapPlace, FilePlace, Place
-from warmfront.protocols import errors_at
+from warmfront.protocols import Errors, errors_at
 from warmfront.selection.learned import NOTHING, Learned
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
@@ -161,6 +162,8 @@ class App:
 
 def fault(error: WarmfrontError, exchange: Exchange | None) -> tuple[int, Headers, bytes]:
     """How the server answers what never became a request: as everywhere, where it knows for which path."""
+    if exchange is not None and is_call(exchange):
+        return problems.render(error, shape=Errors.STATUS)
     return problems.render(error, shape=errors_at("/" if exchange is None else exchange.path))
 
 

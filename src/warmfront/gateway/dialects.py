@@ -4,6 +4,7 @@ What may live here: which headers go on, and the message that a client sent. Wha
 conversions (warmfront.protocols), reading bodies.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from warmfront.cloudevents import CloudEvent, Headers
@@ -49,6 +50,7 @@ def may_be_json(headers: Headers) -> bool:
 class Message(NamedTuple):
     """One request, ready to be put to any variant. `headers` are those that go on, see `sorted_out`; `event` is set
     when the client sent one. `verb` is what it asks of the model, `version` which of the model's versions.
+    `named` makes the body for the variant of a name, where the body itself says it.
     """
 
     protocols: tuple[str, ...]
@@ -58,6 +60,7 @@ class Message(NamedTuple):
     binary: bool = True
     verb: str = INFER
     version: str = ""
+    named: Callable[[str], bytes] | None = None
 
 
 #: Path, headers (a list of its own, to be added to) and body as sent to a variant, and what makes its reply one of the
@@ -73,6 +76,8 @@ def to_variant(message: Message, way: Way, request: Request, source: str, name: 
     if way.conversion is not None:
         return _converted(message, way, request, source, name)
     path, event = way.path, message.event
+    if message.named is not None:
+        return path, message.headers.copy(), message.named(name), None
     if message.version:
         path = PROTOCOLS[way.protocol].path(message.verb, name, message.version)
     if event is None or message.binary:

@@ -36,7 +36,7 @@ from warmfront.gateway.refusals import all_failed, undecided
 from warmfront.gateway.reply import Reply
 from warmfront.gateway.targets import Target
 from warmfront.protocols import PROTOCOLS
-from warmfront.wire.pool import Call, Failure, FailureKind
+from warmfront.wire.pool import Call, Failure, FailureKind, Sink
 
 _log = logging.getLogger(__name__)
 
@@ -175,10 +175,14 @@ class Passage:
         if self.cold:
             target.waiting.add(self)
         timeout_s = self._time_left(sent_at)
-        self._call = plane.pool.send(target.origin, "POST", path, headers, body, self, timeout_s=timeout_s)
+        self._call = plane.pool.send(target.origin, "POST", path, headers, body, self._listener(), timeout_s=timeout_s)
         plane.selector.started(decision, sent_at)
         if reason is Reason.DEGRADED:
             plane.seldom_log("objective cannot be met, degraded", decision, now)
+
+    def _listener(self) -> Sink:
+        """Who hears the variant's reply."""
+        return self
 
     def _unfit_for(self, name: str, error: Unprocessable) -> None:
         """The request cannot be told in the protocol of variant `name`: let another one have it. Nothing was sent."""

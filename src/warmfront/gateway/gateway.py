@@ -19,6 +19,7 @@ from warmfront.gateway.admission import Admission
 from warmfront.gateway.dialects import TASK_HEADER, Message, sorted_out
 from warmfront.gateway.events import Events
 from warmfront.gateway.forwarding import Passage
+from warmfront.gateway.grpc import Calls, is_call
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.keeping import Keeping
 from warmfront.gateway.measures import Measures
@@ -32,7 +33,7 @@ from warmfront.gateway.routes import Action, Found
 from warmfront.gateway.settings import Settings
 from warmfront.gateway.targets import Target, unfit
 from warmfront.gateway.wake import Waker
-from warmfront.protocols import errors_at, open_inference, sagemaker
+from warmfront.protocols import Errors, errors_at, grpc, open_inference, sagemaker
 from warmfront.telemetry import metrics
 from warmfront.telemetry.records import RecordFile
 from warmfront.wire.messages import Exchange, Headers, first
@@ -101,6 +102,7 @@ class Gateway:
             Action.MODEL_STATUS: models.status,
             Action.MODEL_READY: models.ready,
             Action.METADATA: models.metadata,
+            Action.CALL: Calls(self.plane, self.intake, models, lambda: self.ready).receive,
             Action.LIVE: self._live,
             Action.READY: self._ready,
             Action.METRICS: self._metrics,
@@ -124,7 +126,7 @@ class Gateway:
             plane.measures.forget(variant.name)
         elif observation.available:
             try:
-                origin = Origin.parse(variant.url)
+                origin = Origin.parse(variant.url)._replace(h2c=grpc.spoken_by(variant.protocols))
                 route = plane.measures.route(variant.task, variant.name)
                 plane.targets[variant.name] = Target(variant, origin, route, waiting)
             except InvalidRequest as error:
@@ -191,7 +193,8 @@ class Gateway:
         self.plane.measures.refused.child(error.slug).value += 1
         in_event_mode = exchange.path == "/"
         status = 422 if in_event_mode and isinstance(error, UnknownTask) else None
-        status, headers, body = problems.render(error, status=status, shape=errors_at(exchange.path))
+        shape = Errors.STATUS if is_call(exchange) else errors_at(exchange.path)
+        status, headers, body = problems.render(error, status=status, shape=shape)
         if isinstance(error, MethodNotAllowed):
             headers.append((b"allow", ", ".join(routes.methods(exchange.path)).encode()))
         exchange.respond(status, headers, body)

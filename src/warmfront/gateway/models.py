@@ -16,6 +16,7 @@ from warmfront.gateway.intake import Intake
 from warmfront.gateway.plane import Plane
 from warmfront.gateway.refusals import undecided
 from warmfront.gateway.routes import Found
+from warmfront.gateway.targets import Target
 from warmfront.protocols import PROTOCOLS, kserve_v1, open_inference, tensorflow_serving
 from warmfront.wire.messages import Exchange
 
@@ -65,30 +66,41 @@ class Models:
 
     def ready(self, exchange: Exchange, found: Found) -> None:
         """`GET /v2/models/TASK/ready`: whether a variant can be asked, asleep or not."""
-        ready = not self._seen(found.name)[1]
+        ready = not self.trouble(found.name)
         self._answer(exchange, open_inference.model_ready(found.name, ready=ready), 200 if ready else 503)
 
     def metadata(self, exchange: Exchange, found: Found) -> None:
         """A variant's own metadata, as it sends them: of one that is awake, if one is that speaks the protocol."""
-        plane, route = self._plane, found.route
-        observations, _ = self._seen(found.name)
-        mute = self._intake.mute(found.name, route.protocols, route.verb, [])
-        asleep = {o.variant.name for o in observations if not o.ready and o.variant.name not in mute}
-        if len(asleep) + len(mute) == len(observations):
-            asleep = set()  # then one must be woken
-        request = Request(
-            id=plane.next_id(), task=found.name, size_bytes=0, arrival_at=exchange.received_at, excluded=mute | asleep
-        )
-        decision = plane.selector.decide(request, plane.clock())
-        target = None if decision.chosen is None else plane.targets.get(decision.chosen.variant.name)
-        if target is None:
-            raise undecided(decision, mute)
+        route = found.route
+        target = self.target(found.name, route.protocols, route.verb, exchange.received_at)
         protocol = PROTOCOLS[route.protocols[0]]
         path = protocol.path(route.verb, target.variant.name, found.version)
         asking = asyncio.get_running_loop().create_task(self._ask(exchange, target.variant.name, path))
         self._asking.add(asking)
         asking.add_done_callback(self._asking.discard)
         exchange.on_disconnect = asking.cancel  # type: ignore[assignment]  # what it returns is of no use
+
+    def trouble(self, task: str) -> str:
+        """Why none of the task's variants can be asked; empty when one can. Raises for an unknown task."""
+        return self._seen(task)[1]
+
+    def target(self, task: str, protocols: tuple[str, ...], verb: str, received_at: float) -> Target:
+        """Whom to ask about the task: a variant that is awake, if one is that speaks one of `protocols`.
+
+        Raises WarmfrontError when there is none.
+        """
+        plane = self._plane
+        observations, _ = self._seen(task)
+        mute = self._intake.mute(task, protocols, verb, [])
+        asleep = {o.variant.name for o in observations if not o.ready and o.variant.name not in mute}
+        if len(asleep) + len(mute) == len(observations):
+            asleep = set()  # then one must be woken
+        request = Request(id=plane.next_id(), task=task, size_bytes=0, arrival_at=received_at, excluded=mute | asleep)
+        decision = plane.selector.decide(request, plane.clock())
+        target = None if decision.chosen is None else plane.targets.get(decision.chosen.variant.name)
+        if target is None:
+            raise undecided(decision, mute)
+        return target
 
     async def _ask(self, exchange: Exchange, name: str, path: str) -> None:
         plane = self._plane

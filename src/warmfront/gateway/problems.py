@@ -1,4 +1,4 @@
-"""Errors as replies, in the shape of the client's protocol: RFC 9457 problem details, or `{"error": ...}`.
+"""Errors as replies, in the shape of the client's protocol: RFC 9457 problem details, `{"error": ...}`, gRPC's status.
 
 What may live here: rendering a WarmfrontError to status, headers and body, and telling a variant's error anew. What
 must not: deciding that something is an error.
@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from warmfront.cloudevents import Headers
-from warmfront.errors import InvalidEvent, Overloaded, Unauthorized, WarmfrontError
-from warmfront.protocols import Errors
+from warmfront.errors import InvalidEvent, NotFound, Overloaded, Unauthorized, WarmfrontError
+from warmfront.protocols import Errors, grpc
 from warmfront.protocols.bodies import fields
 
 CONTENT_TYPE = b"application/problem+json"
@@ -43,6 +43,8 @@ def render(
 
     `status` replaces the error's own where a protocol wants it.
     """
+    if shape is Errors.STATUS:
+        return _status(error)
     plain = shape is Errors.ERROR
     body = msgspec.json.encode({"error": str(error)} if plain else document(error, status=status))
     headers: Headers = [(b"content-type", b"application/json" if plain else CONTENT_TYPE)]
@@ -51,6 +53,16 @@ def render(
     elif isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b'Bearer realm="warmfront"'))
     return error.status if status is None else status, headers, body
+
+
+def _status(error: WarmfrontError) -> tuple[int, Headers, bytes]:
+    """An error as a call's whole reply: one frame of headers. A path that is not known is a method that is not."""
+    code = grpc.Code.UNIMPLEMENTED if type(error) is NotFound else grpc.BY_HTTP.get(error.status, grpc.Code.UNKNOWN)
+    headers = [(b"content-type", grpc.CONTENT_TYPE), (grpc.STATUS_FIELD, b"%d" % code)]
+    headers.append((grpc.MESSAGE_FIELD, grpc.encoded(str(error))))
+    if isinstance(error, Overloaded):
+        headers.append((b"grpc-retry-pushback-ms", b"%d" % max(1, round(error.retry_after_s * 1000))))
+    return 200, headers, b""
 
 
 def retold(status: int, headers: Headers, body: bytes, shape: Errors) -> tuple[Headers, bytes]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from warmfront.errors import InvalidRequest, MethodNotAllowed, NotFound
-from warmfront.protocols import CLASSIFY, INFER, METADATA, REGRESS
+from warmfront.protocols import CLASSIFY, INFER, METADATA, REGRESS, grpc
 
 
 class Action(Enum):
@@ -29,6 +29,7 @@ class Action(Enum):
     MODEL_STATUS = "model-status"
     MODEL_READY = "model-ready"
     METADATA = "metadata"
+    CALL = "call"
     LIVE = "live"
     READY = "ready"
     METRICS = "metrics"
@@ -96,6 +97,10 @@ ROUTES = (
     _model(Action.MODEL_READY, "/v2/models/", "/ready", OPEN_INFERENCE),
     _model(Action.METADATA, "/v2/models/", "", OPEN_INFERENCE, METADATA),
     Route(method="GET", prefix="/v2", action=Action.SERVER),
+    *(
+        Route(method="POST", prefix=rpc.path, action=Action.CALL, protocols=(rpc.protocol,), verb=rpc.verb)
+        for rpc in grpc.RPCS
+    ),
     Route(method="POST", prefix="/decide/", suffix="", action=Action.DECIDE, protocols=_RAW, guarded=True),
     *(Route(method="GET", prefix=path, action=Action.MODELS, guarded=True) for path in ("/v1/models", "/v2/models")),
     Route(method="GET", prefix="/tasks", action=Action.TASKS, guarded=True),

@@ -10,8 +10,9 @@ from warmfront.domain import Request, Variant
 from warmfront.errors import Unprocessable
 from warmfront.gateway.dialects import Message, to_variant
 from warmfront.gateway.measures import RouteMeasures
-from warmfront.protocols import PROTOCOLS
+from warmfront.protocols import PROTOCOLS, grpc
 from warmfront.protocols.reach import Way, way
+from warmfront.wire.messages import Headers
 from warmfront.wire.pool import Origin
 
 
@@ -39,9 +40,15 @@ class Target:
         self._ways: dict[tuple[tuple[str, ...], str], Way] = {}
 
     @property
-    def readiness(self) -> str:
-        """The path that answers 200 when its model can answer, by the protocol that it prefers."""
-        return PROTOCOLS[self.variant.protocols[0]].readiness.format(model=self.variant.name)
+    def wake_up(self) -> tuple[str, str, Headers, bytes]:
+        """Method, path, headers and body of what is answered without error once its model can answer, by the protocol
+        that it prefers.
+        """
+        protocol, name = PROTOCOLS[self.variant.protocols[0]], self.variant.name
+        rpc = grpc.rpc_at(protocol.readiness)
+        if rpc is not None:
+            return "POST", rpc.path, [(b"content-type", grpc.CONTENT_TYPE)], grpc.asked(rpc, name)
+        return "GET", protocol.readiness.format(model=name), [], b""
 
     def way(self, protocols: tuple[str, ...], verb: str) -> Way:
         """How to put `verb` to it for a client that speaks one of `protocols`; there are few of both."""

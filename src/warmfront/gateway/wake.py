@@ -1,7 +1,8 @@
 """Wakes variants in the background, those that the plan says are worth it and those to be kept, by a real request.
 
-The request is a GET of the readiness path through the variant's own address, so that it passes the activator on every
-platform; it is not an inference and counts as none. What must not live here: which variant is worth it.
+The request is a GET of the readiness path (of a gRPC server, a call that asks for it) through the variant's own
+address, so that it passes the activator on every platform; it is not an inference and counts as none. What must not
+live here: which variant is worth it.
 """
 
 import logging
@@ -9,6 +10,8 @@ import logging
 from warmfront.cloudevents import Headers
 from warmfront.domain import Start
 from warmfront.gateway.plane import Plane
+from warmfront.protocols.grpc import STATUS_FIELD, TO_HTTP, code_of
+from warmfront.wire.messages import first
 from warmfront.wire.pool import Failure
 
 _log = logging.getLogger(__name__)
@@ -29,16 +32,10 @@ class Waker:
             return
         self.under_way.add(name)
         _log.info("waking a variant", extra={"fields": {"variant": name, "reason": start.reason}})
-        headers: Headers = [(b"user-agent", b"warmfront-wake")]
-        plane.pool.send(
-            target.origin,
-            "GET",
-            target.readiness,
-            headers,
-            b"",
-            _WakeUp(self, name),
-            timeout_s=plane.settings.timeout_s,
-        )
+        method, path, headers, body = target.wake_up
+        headers.append((b"user-agent", b"warmfront-wake"))
+        sink, timeout_s = _WakeUp(self, name), plane.settings.timeout_s
+        plane.pool.send(target.origin, method, path, headers, body, sink, timeout_s=timeout_s)
 
     def ended(self, name: str, result: str) -> None:
         """The wake-up of `name` is over: `ready`, or what went wrong."""
@@ -58,8 +55,9 @@ class _WakeUp:
         self._name = name
         self._status = 0
 
-    def on_response(self, status: int, headers: Headers) -> None:  # noqa: ARG002 - the pool's interface
-        self._status = status
+    def on_response(self, status: int, headers: Headers) -> None:
+        code = first(headers, STATUS_FIELD)
+        self._status = status if code is None else TO_HTTP.get(code_of(code, status), 400)
 
     def on_body(self, data: bytes) -> None:
         pass

@@ -20,7 +20,16 @@ KSERVE_LABEL = "serving.kserve.io/inferenceservice"
 _COMPONENT = "component"
 _MAX_SCALE = "autoscaling.knative.dev/max-scale"
 _PROFILE_FIELDS = {"accuracy", "accuracy_by_bytes", "latency_s", "cold_start_s", "memory_mb"}
-KNOWN_PROTOCOLS = ("cloudevents", "raw", "open-inference", "tensorflow-serving", "kserve-v1", "sagemaker")
+KNOWN_PROTOCOLS = (
+    "cloudevents",
+    "raw",
+    "open-inference",
+    "open-inference-grpc",
+    "tensorflow-serving",
+    "tensorflow-serving-grpc",
+    "kserve-v1",
+    "sagemaker",
+)
 
 Object = Mapping[str, Any]
 

@@ -7,6 +7,7 @@ protocol no function of this package sees the body.
 from collections.abc import Mapping
 
 from warmfront.protocols.cloudevents import CLOUDEVENTS
+from warmfront.protocols.grpc import OPEN_INFERENCE_GRPC, TENSORFLOW_SERVING_GRPC, is_path
 from warmfront.protocols.kserve_v1 import KSERVE_V1
 from warmfront.protocols.open_inference import OPEN_INFERENCE
 from warmfront.protocols.protocol import CLASSIFY, INFER, METADATA, REGRESS, Errors, Protocol
@@ -18,10 +19,22 @@ __all__ = ["CLASSIFY", "INFER", "METADATA", "PROTOCOLS", "REGRESS", "Errors", "P
 
 #: Every protocol by the name that the annotation `warmfront.dev/protocols` knows it by.
 PROTOCOLS: Mapping[str, Protocol] = {
-    protocol.name: protocol for protocol in (CLOUDEVENTS, RAW, OPEN_INFERENCE, TENSORFLOW_SERVING, KSERVE_V1, SAGEMAKER)
+    protocol.name: protocol
+    for protocol in (
+        CLOUDEVENTS,
+        RAW,
+        OPEN_INFERENCE,
+        OPEN_INFERENCE_GRPC,
+        TENSORFLOW_SERVING,
+        TENSORFLOW_SERVING_GRPC,
+        KSERVE_V1,
+        SAGEMAKER,
+    )
 }
 
 
 def errors_at(path: str) -> Errors:
     """What an error looks like to whoever asks for `path`, known or not: by the protocol that such paths belong to."""
+    if is_path(path):
+        return Errors.STATUS
     return Errors.ERROR if path[:4] == "/v1/" or path[:3] == "/v2" else Errors.PROBLEM

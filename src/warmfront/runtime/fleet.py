@@ -173,6 +173,7 @@ class Fleet:
             replica = Replica(
                 launch,
                 self._workload.probe,
+                h2c=self._workload.h2c,
                 start_deadline_s=self._start_deadline_s,
                 ledger=self._host.ledger,
                 pool=self._host.pool,

@@ -103,6 +103,8 @@ class Forward:
     def on_complete(self) -> None:
         """Free the replica, then end the reply."""
         self._leave(replied=True)
+        if self._call is not None:
+            self._exchange.trailers = self._call.trailers
         self._exchange.finish()
 
     def on_failure(self, failure: Failure) -> None:

@@ -89,7 +89,7 @@ class Replica:
 
     `on_ready(replica)` is called when its probe succeeds (again after `unready`), `on_exit(replica)` once, when the
     process has ended for whatever reason and all of its group are dead; `on_line(replica, line)` for each line it
-    prints. Not ready `start_deadline_s` after its start it is killed and `overdue`.
+    prints. `h2c`: it is spoken to by HTTP/2. Not ready `start_deadline_s` after its start it is killed and `overdue`.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class Replica:
         launch: Launch,
         probe: Probe,
         *,
+        h2c: bool,
         start_deadline_s: float,
         ledger: Ledger,
         pool: Pool,
@@ -105,7 +106,7 @@ class Replica:
         on_line: Callable[["Replica", str], None],
     ) -> None:
         self.port = launch.port
-        self.origin = Origin(host=_HOST, port=launch.port)
+        self.origin = Origin(host=_HOST, port=launch.port, h2c=h2c)
         self.state = State.STARTING
         self.pid = 0
         self.requested_at = 0.0

@@ -24,7 +24,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One revision as the data plane needs it. `concurrency` 0: no limit. `env` is the container's own, in order."""
+    """One revision as the data plane needs it. `concurrency` 0: no limit. `env` is the container's own, in order.
+
+    `h2c`: its port is named so, and its replicas are spoken to by HTTP/2 without TLS (gRPC).
+    """
 
     namespace: str
     revision: str
@@ -37,6 +40,7 @@ class Workload:
     response_start_timeout_s: float = DEFAULT_TIMEOUT_S
     service_account: str = ""
     probe: Probe = Probe()
+    h2c: bool = False
 
 
 def workload_of(revision: Json) -> Workload:
@@ -56,6 +60,7 @@ def workload_of(revision: Json) -> Workload:
         response_start_timeout_s=min(float(spec.get("responseStartTimeoutSeconds") or timeout_s), timeout_s),
         service_account=spec.get("serviceAccountName") or "",
         probe=_probe(container.get("readinessProbe") or {}),
+        h2c=any(port.get("name") == "h2c" for port in container.get("ports") or ()),
     )
 
 

@@ -142,7 +142,7 @@ def test_paths_that_lead_nowhere():
 def test_only_inference_and_health_are_open():
     """Everything that shows the selector's inside is guarded."""
     open_actions = {route.action for route in routes.ROUTES if not route.guarded}
-    asking = {Action.MODEL_STATUS, Action.MODEL_READY, Action.METADATA, Action.SERVER}
+    asking = {Action.MODEL_STATUS, Action.MODEL_READY, Action.METADATA, Action.SERVER, Action.CALL}
     assert open_actions == {Action.EVENT, Action.INFER, Action.LIVE, Action.READY} | asking
 
 

@@ -47,7 +47,7 @@ MALFORMED = {
     "target without slash": (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "foreign scheme": (b"GET ftp://a/b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "TLS hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-    "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "HTTP/2 preface cut short": (b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 400),
     "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     "declared too large": (POST + b"Content-Length: 2000\r\n\r\n", 413),
     "absurdly large": (POST + b"Content-Length: 18446744073709551616\r\n\r\n", 400),

@@ -115,10 +115,8 @@ def _check_ports(ports: list[Json], path: str, findings: Findings) -> None:
         here = f"{path}[{index}]"
         findings.fields(here, port, known=("name", "containerPort", "protocol"))
         findings.integer(port.get("containerPort") or 8080, f"{here}.containerPort", 1, 65535)
-        if port.get("name") == "h2c":
-            findings.refuse(f"{here}.name", "h2c; serve HTTP/1.1 under http1")
-        elif port.get("name") not in (None, "", "http1"):
-            findings.fault(f"{here}.name", f"is {port['name']!r}; it must be http1")
+        if port.get("name") not in (None, "", "http1", "h2c"):
+            findings.fault(f"{here}.name", f"is {port['name']!r}; it must be http1 or h2c")
         if port.get("protocol") not in (None, "", "TCP"):
             findings.fault(f"{here}.protocol", f"is {port['protocol']!r}; it must be TCP")
 

@@ -85,7 +85,7 @@ def autoscaler_for(revision: Json) -> Json:
         },
         "spec": {
             "containerConcurrency": revision["spec"].get("containerConcurrency", 0),
-            "protocolType": "http1",
+            "protocolType": _protocol(revision),
             "reachability": _REACHABILITY[labels[ROUTING_STATE]],
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": f"{meta['name']}-deployment"},
         },
@@ -101,6 +101,12 @@ def routing_state_patch(state: str, route: str, now: str) -> Json:
 def generation_of(revision: Json) -> int:
     """Which generation of its Configuration the Revision was made from."""
     return int(labels_of(revision)[GENERATION])
+
+
+def _protocol(revision: Json) -> str:
+    """How its port is spoken to, by the port's name."""
+    ports = [port for container in revision["spec"].get("containers") or () for port in container.get("ports") or ()]
+    return "h2c" if any(port.get("name") == "h2c" for port in ports) else "http1"
 
 
 def _owned_by_service(service: Json) -> Json:
