@@ -20,6 +20,7 @@ _BODILESS = frozenset({204, 304})
 class Http2Exchange(Exchange):
     """A request from one stream. Trailers are sent; a reply that has neither body nor trailers is one frame."""
 
+    carries_trailers = True
     __slots__ = ("_connection", "_head", "_lost", "_mute", "_stream_id")
 
     def __init__(  # noqa: PLR0917  one is made per request

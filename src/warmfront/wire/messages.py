@@ -124,6 +124,9 @@ class Exchange(ABC):
         "trailers",
     )
 
+    #: Whether the client hears trailers.
+    carries_trailers = False
+
     def __init__(  # noqa: PLR0917  the order of a request on the wire
         self, method: str, path: str, query: str, headers: Headers, body: bytes, received_at: float
     ) -> None:
