@@ -79,6 +79,8 @@ class HalfPlus:
         if rows:
             value = [row["x"] if isinstance(row, dict) and "x" in row else row for row in value]
         elif isinstance(value, dict):
+            if "x" not in value:
+                raise Refused("Missing named input: x in 'inputs' object.")
             value = value["x"]
         return {"predictions" if rows else "outputs": value if signature == "echo" else _half(value, plus)}
 
