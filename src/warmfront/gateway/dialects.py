@@ -73,13 +73,14 @@ def to_variant(message: Message, way: Way, request: Request, source: str, name: 
 
     Raises Unprocessable when it cannot be told in the variant's protocol.
     """
-    if way.conversion is not None:
+    protocol, path, conversion = way
+    event = message.event
+    if conversion is not None:
         return _converted(message, way, request, source, name)
-    path, event = way.path, message.event
     if message.named is not None:
         return path, message.headers.copy(), message.named(name), None
     if message.version:
-        path = PROTOCOLS[way.protocol].path(message.verb, name, message.version)
+        path = PROTOCOLS[protocol].path(message.verb, name, message.version)
     if event is None or message.binary:
         return path, message.headers.copy(), message.body, None
     return path, _without_event(message.headers) + event_headers(event) + _kind(message), event.data, None
