@@ -39,7 +39,7 @@ def cell(client: str, variant: str) -> str:
 def test_the_table_of_protocols_is_the_codes() -> None:
     """Path, readiness, error and objective of each."""
     rows = {row[0]: row[1:] for row in tables()[0][1:]}
-    assert set(PROTOCOLS) <= set(rows)
+    assert set(rows) == set(PROTOCOLS)
     for name, protocol in PROTOCOLS.items():
         path = protocol.paths["infer"].format(model="NAME", version="")
         told = [path, protocol.readiness.format(model="NAME"), protocol.errors.value, protocol.objective]
