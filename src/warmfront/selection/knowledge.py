@@ -9,7 +9,7 @@ server, that is a long one more often than not.)
 """
 
 from collections.abc import Callable, Mapping
-from math import inf, log
+from math import log
 from typing import NamedTuple
 
 from warmfront.domain import Lesson, Outcome, Profile, Status, Variant, Verdict, Warmth
@@ -22,13 +22,13 @@ from warmfront.selection.estimators.latency import Execution
 from warmfront.selection.estimators.samples import PRIOR_MASS, LogSamples, Shared
 from warmfront.selection.forecast import Forecast, forecast
 from warmfront.selection.learned import Learned, LearnedVariant
+from warmfront.selection.sampling import Sampling
 from warmfront.selection.settings import SelectorSettings
 from warmfront.selection.warmset.budget import Budget
 
 AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected length
 MAX_PREPARED = 512  # forecasts kept of one kind; at most 8 sizes per octave ask for one
 LEAST_S = 1e-6
-LEARN_EVERY_S, LEARN_AHEAD_S = 0.02, 1.0  # one request in that time is learned from, or as many at once as in this
 PROMPT_REPLIES, PER_REFRESH = 32, 16  # the first replies show at once, later ones sixteen at a time, for the CPU's sake
 
 
@@ -104,7 +104,7 @@ class Knowledge:
         self._when_warm, self._when_waiting = Calibration(), Calibration()
         self._memory_mb = profile.memory_mb
         self._replies = 0
-        self._learned_to = -inf  # as if requests to learn from had come every LEARN_EVERY_S until then
+        self.sampling = Sampling()  # which requests to learn from
         self.refresh()
 
     def refresh(self) -> None:
@@ -156,14 +156,6 @@ class Knowledge:
         self.refresh()
 
     # learning
-
-    def wants(self, now: float) -> bool:
-        """Whether to learn from the request that is sent now. Ask once per request: the answer is counted."""
-        learned_to = self._learned_to
-        if learned_to > now + LEARN_AHEAD_S:
-            return False
-        self._learned_to = max(learned_to, now) + LEARN_EVERY_S
-        return True
 
     def renew(self, profile: Profile) -> None:
         """A new revision inherits what its predecessor taught, as a few samples; its own profile is the prior."""

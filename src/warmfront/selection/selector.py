@@ -39,6 +39,7 @@ from warmfront.selection.policies.base import Forecasts, Policy, conclude
 from warmfront.selection.policies.comparing import Comparing, Moment
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
 from warmfront.selection.sharing import Sharing, arrivals
+from warmfront.selection.toll import Tolls
 from warmfront.selection.variants import NEVER, KnownVariant
 from warmfront.selection.warmset.planner import Planner, WarmSet
 
@@ -77,6 +78,7 @@ class Selector:
         self._pending: OrderedDict[str, _Sent] = OrderedDict()  # the oldest of these goes in constant time;
         self._answered: OrderedDict[str, _Sent] = OrderedDict()  # of a dict, it is found behind the gaps of all gone
         self._planner = Planner(policy, settings)
+        self._tolls = Tolls(policy, settings)
         self._sharing = Sharing(settings)
         self._hedging = Hedging(settings, self._known)
         self._left = dict(learned.variants)  # by the earlier selector, of variants not seen yet
@@ -123,8 +125,7 @@ class Selector:
         if variants is None:
             return self._decision(request, Reason.UNKNOWN_TASK, None, ())
         self._planner.price(request.task, variants, now)
-        settings, deadline, size = self._settings, request.deadline_at, rounded(request.size_bytes)
-        log_d = log_budget(settings.transport_timeout_s if deadline is None else deadline - now)
+        settings, size, log_d = self._settings, rounded(request.size_bytes), self._log_budget(request, now)
         candidates, all_eligible = self._candidates(request, variants, size, log_d, now)
         forecasts = partial(self._forecast, size, now)
         if request.hedges:
@@ -177,12 +178,13 @@ class Selector:
             if asks or not open_:
                 verdict = standing.verdict(request, now)
                 all_eligible = all_eligible and not verdict
+            price = known.charge + known.toll
             everyone.append(
                 _make(
                     Candidate,
                     (
                         variant, warmth, ready, known.in_flight + known.others, accuracy, probability,
-                        predicted_s, p95_s, wait_s, score(forecast, probability) - known.charge, verdict,
+                        predicted_s, p95_s, wait_s, score(forecast, probability) - price, verdict, price,
                     ),
                 )
             )  # fmt: skip
@@ -196,9 +198,12 @@ class Selector:
         ]
 
     def _moment(self, request: Request, size: int, now: float) -> Moment:
-        settings, deadline = self._settings, request.deadline_at
-        log_d = log_budget(settings.transport_timeout_s if deadline is None else deadline - now)
-        return Moment(request, log_d, now, partial(self._forecast, size, now), settings)
+        log_d = self._log_budget(request, now)
+        return Moment(request, log_d, now, partial(self._forecast, size, now), self._settings)
+
+    def _log_budget(self, request: Request, now: float) -> float:
+        deadline = request.deadline_at
+        return log_budget(self._settings.transport_timeout_s if deadline is None else deadline - now)
 
     def _forecast(self, size: int, now: float, candidate: Candidate) -> Forecast:
         return self._known[candidate.variant.name].standing(size, now).forecast
@@ -226,7 +231,9 @@ class Selector:
             policy = None
         else:
             self._policy.started(name)
-            crowd = sum([known.in_flight + known.others for known in self._tasks.get(request.task, ())])
+            variants = self._tasks.get(request.task, ())
+            self._tolls.learn(variants, decision, size, now)
+            crowd = sum([known.in_flight + known.others for known in variants])
             self._planner.arrived(request, size, crowd, now)
             self._sharing.arrived((now, request))
         known = self._known.get(name)
@@ -236,7 +243,7 @@ class Selector:
             known_still = [one for one in alternatives if one.variant.name in self._known]
             policy.sent(chosen, known_still, self._moment(request, size, now))
         hedged = None if hedge_at is None else first(request, known.standing(size, now).forecast, now)
-        expected = known.standing(size, now).forecast if known.knowledge.wants(now) else None
+        expected = known.standing(size, now).forecast if known.knowledge.sampling.wants(now) else None
         beside = known.beside
         known.sent(now)
         pending[id_] = (known, size, expected, beside, policy, hedged)
@@ -360,6 +367,7 @@ class Selector:
             if not variants:
                 del self._tasks[known.variant.task]
                 self._planner.forget(known.variant.task)
+                self._tolls.forget(known.variant.task)
 
     def _refresh_all(self) -> None:
         for known in self._known.values():

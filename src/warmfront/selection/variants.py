@@ -36,6 +36,7 @@ class KnownVariant:
         self.kept_until = NEVER  # by the plan
         self.bonus = 0.0  # how much better it is believed to be than it is, to find out
         self.charge = 0.0  # what sending it a request costs beyond that request
+        self.toll = self.harm = self.taken = 0.0  # see toll.py
         self.hold_s = self._settings.hold_s  # how long an idle replica was seen to stay
         self.lingers_s = 0.0  # and how long one that was kept no longer
         self.failures = 0  # in a row
@@ -267,6 +268,14 @@ class KnownVariant:
     def beside(self) -> int:
         """How many others one more request will find on its replica, if they are spread evenly."""
         return min(self.in_flight + self.others, self._full - 1) // (self.observation.ready or 1)
+
+    def with_one_fewer(self, size: int, now: float) -> Forecast | None:
+        """What to expect if one request less were here; None where that makes no difference."""
+        there = self.in_flight + self.others
+        if not there or not self.ready(now) or (there < self._full and not self.knowledge.crowded):
+            return None
+        beside = min(there - 1, self._full - 1) // (self.observation.ready or 1)
+        return self.knowledge.warm(size, max(there - self._full, 0), self._full, beside)
 
     def _forecast(self, size: int, now: float) -> Forecast:
         ahead = max(self.in_flight - self._free + 1, 0)

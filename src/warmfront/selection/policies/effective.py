@@ -11,16 +11,17 @@ from warmfront.selection.settings import SelectorSettings
 class Effective(Policy):
     """Chooses the largest a * P: expected accuracy times the probability of being in time, less what it costs.
 
-    Score: a * P - charge; with weights (w_latency * P + w_accuracy * a * P) / (w_latency + w_accuracy) - charge;
+    Score: a * P - price; with weights (w_latency * P + w_accuracy * a * P) / (w_latency + w_accuracy) - price;
     without a deadline also less the waiting price for each second predicted (in proportion to the weight of latency, if
-    given). The charge is what an answer by this variant costs beyond the request: a start, a longer hold, what the next
-    requests lose or gain by it (warmset/planner.py); the selector takes it from every score.
+    given). The price is what an answer by this variant costs beyond the request: a start, a longer hold, what the next
+    requests lose or gain by it (warmset/planner.py), and those that it will be in the way of (toll.py); the selector
+    takes it from every score.
 
     The best score is picked. Only when nobody has a chance (P below `doomed_probability`) the request is late whatever
-    is done, so it goes where its start helps the next one like it: the largest a * P' - start cost - waiting price *
-    predicted seconds, with P' the probability once warm. All sleeping, that is the variant whose being awake is worth
-    most for what it costs and how long it takes; with one already starting, that one, for its start costs nothing more;
-    if even warm nobody can, the fastest to answer.
+    is done, so it goes where that helps the next one like it most, or harms the others least: the largest
+    a * P' - price - waiting price * predicted seconds, with P' the probability once warm. All sleeping, that is the
+    variant whose being awake is worth most for what it costs and how long it takes; with one already starting, that
+    one, for its start costs nothing more; if even warm nobody can, the cheapest of the quick.
     """
 
     name = "effective"
@@ -57,7 +58,7 @@ class Effective(Policy):
 
         def loss(candidate: Candidate) -> tuple[float, tuple[object, ...]]:
             forecast = forecasts(candidate)
-            help_to_next = forecast.accuracy * forecast.once_warm.probability(log_budget) - forecast.start_cost
+            help_to_next = forecast.accuracy * forecast.once_warm.probability(log_budget) - candidate.price
             return settings.waiting_price_per_s * forecast.predicted_s - help_to_next, rank(candidate)
 
         return min(pool, key=loss)
