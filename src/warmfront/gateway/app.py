@@ -59,6 +59,8 @@ def build_selector(settings: Settings, learned: Learned = NOTHING, learned_at: f
             max_warm_gb=settings.max_warm_gb,
             price_per_gb_s=settings.price_per_gb_s,
             budget_gb_s_per_hour=settings.budget_gb_s_per_hour,
+            hedge=settings.hedge,
+            hedge_share=settings.hedge_share,
         ),
         learned=learned,
         learned_at=learned_at,

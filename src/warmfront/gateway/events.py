@@ -27,6 +27,7 @@ from warmfront.gateway import feedback, objective, problems
 from warmfront.gateway.dialects import Message, sorted_out
 from warmfront.gateway.duplicates import Duplicates, Key
 from warmfront.gateway.forwarding import Passage
+from warmfront.gateway.hedging import new_passage
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.objective import Objective
 from warmfront.gateway.plane import Plane
@@ -120,7 +121,7 @@ class Events:
         assert event.subject is not None
         size, headers = len(event.data), message.headers
         request = self._intake.request(event.subject, size, asked, _PROTOCOLS, headers, arrival_at=first_at)
-        passage = Passage(self.plane, request, message, reply)
+        passage = new_passage(self.plane, request, message, reply)
         try:
             passage.begin()
         except WarmfrontError as error:
@@ -219,6 +220,7 @@ class EventReply:
             variant=chosen.variant.name,
             revision=chosen.variant.revision,
             coldstart="true" if passage.cold else "false",
+            hedged="true" if passage.hedged else "",
             accuracy=f"{chosen.accuracy:.4f}",
             predictedms=f"{chosen.predicted_s * 1000:.1f}",
             probability=f"{chosen.probability:.4f}",

@@ -28,20 +28,19 @@ from warmfront.errors import (
     WarmfrontError,
 )
 from warmfront.gateway import problems
-from warmfront.gateway.converting import ConvertedReply
-from warmfront.gateway.dialects import Message, from_variant, seconds, to_variant
+from warmfront.gateway.dialects import Message, from_variant, seconds
 from warmfront.gateway.ending import conclude, report
 from warmfront.gateway.plane import Plane
 from warmfront.gateway.refusals import all_failed, undecided
 from warmfront.gateway.reply import Reply
+from warmfront.gateway.sending import letter, post, time_left_s
 from warmfront.gateway.targets import Target
-from warmfront.protocols import PROTOCOLS
 from warmfront.wire.pool import Call, Failure, FailureKind, Sink
 
 _log = logging.getLogger(__name__)
 
 _NONE: Mapping[str, str] = {}
-_MAX_TRIES = 2
+MAX_TRIES = 2
 _DRAIN_LIMIT = 65_536  # an error reply up to this size is read to its end, which saves the connection
 
 # an Enum's members are looked up by a Python function
@@ -60,6 +59,7 @@ class Passage:
 
     chosen: Candidate  # the candidate that was asked last, and where it is: set by the first attempt
     target: Target
+    hedged: bool = False  # whether a second variant was asked beside the first
 
     def __init__(self, plane: Plane, request: Request, message: Message, reply: Reply) -> None:
         self._plane = plane
@@ -144,17 +144,12 @@ class Passage:
         target = plane.targets.get(chosen.variant.name)
         if target is None:
             raise NoVariant(f"{chosen.variant.name} has left the catalogue; try again", retry_after_s=1.0)
-        message = self._message
-        way = target.way(message.protocols, message.verb)
         try:
-            path, headers, body, back = to_variant(message, way, request, plane.source, chosen.variant.name)
+            written = letter(plane, self._message, request, target, self._given)
         except Unprocessable as error:
             self._unfit_for(chosen.variant.name, error)
             return
-        self._reply = self._given
-        if way.conversion is not None:
-            shape = PROTOCOLS[message.protocols[0]].errors
-            self._reply = ConvertedReply(self._given, back, shape, plane.settings.max_reply_bytes)
+        self._reply = written[3]
         reason = decision.reason
         (target.measures.chosen if reason is _CHOSEN else target.measures.decided(reason)).value += 1
         self.cold = chosen.warmth is not _WARM
@@ -168,14 +163,9 @@ class Passage:
         self.execution_s = None
         self._streaming = False
         self._tries += 1
-        deadline_at = request.deadline_at
-        if deadline_at is not None:
-            left_ms = int((deadline_at - sent_at) * 1000)
-            headers.append((b"warmfront-deadline-ms", b"%d" % (max(1, left_ms))))
         if self.cold:
             target.waiting.add(self)
-        timeout_s = self._time_left(sent_at)
-        self._call = plane.pool.send(target.origin, "POST", path, headers, body, self._listener(), timeout_s=timeout_s)
+        self._call = post(plane, written, target, request, self._listener(), now=sent_at)
         plane.selector.started(decision, sent_at)
         if reason is Reason.DEGRADED:
             plane.seldom_log("objective cannot be met, degraded", decision, now)
@@ -200,10 +190,6 @@ class Passage:
             self._conclude(Status.REJECTED if isinstance(error, RequestError) else Status.FAILED)
         return error
 
-    def _time_left(self, now: float) -> float:
-        left_s = self.request.arrival_at + self._plane.timeout_s - now
-        return max(0.001, left_s)
-
     # -- the way back: the sink of the pool --------------------------------------------------------------------------
 
     def on_response(self, status: int, headers: Headers) -> None:
@@ -212,9 +198,7 @@ class Passage:
             return
         self._head_at = self._plane.clock()
         if self._waiting:
-            self._waiting = False
-            self._plane.admission.end_wait()
-            self.target.waiting.discard(self)
+            self._no_longer_waits()
         kept, length, notes = from_variant(headers)
         for note in notes:
             self._take_note(*note)
@@ -322,8 +306,8 @@ class Passage:
         """The variant failed. Try the next best one if time is left and this was the first try, else give up."""
         now = self._failed(what)
         deadline_at = self.request.deadline_at
-        exhausted = timed_out and self._time_left(now) <= 0.001
-        if self._tries >= _MAX_TRIES or exhausted or (deadline_at is not None and now >= deadline_at):
+        exhausted = timed_out and time_left_s(self._plane, self.request, now) <= 0.001
+        if self._tries >= MAX_TRIES or exhausted or (deadline_at is not None and now >= deadline_at):
             error = all_failed(self._failures, retry_after_s=self._retry_after_s, timed_out=timed_out)
             self._give_up(error, timed_out=timed_out)
         else:
@@ -381,12 +365,14 @@ class Passage:
         """Free this request's place. Nothing that the pool still says counts after this."""
         self._done = True
         self._call = None
-        admission = self._plane.admission
         if self._waiting:
-            self._waiting = False
-            admission.end_wait()
-            self.target.waiting.discard(self)
-        admission.leave(self.request.size_bytes)
+            self._no_longer_waits()
+        self._plane.admission.leave(self.request.size_bytes)
+
+    def _no_longer_waits(self) -> None:
+        self._waiting = False
+        self._plane.admission.end_wait()
+        self.target.waiting.discard(self)
 
     def _outcome(self, status: Status, *, censored: bool, now: float) -> None:
         report(self._plane, self, status, censored=censored, now=now)

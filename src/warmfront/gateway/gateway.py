@@ -18,8 +18,8 @@ from warmfront.gateway import introspection, problems, routes
 from warmfront.gateway.admission import Admission
 from warmfront.gateway.dialects import TASK_HEADER, Message, sorted_out
 from warmfront.gateway.events import Events
-from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.grpc import Calls, is_call
+from warmfront.gateway.hedging import new_passage
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.keeping import Keeping
 from warmfront.gateway.measures import Measures
@@ -213,7 +213,7 @@ class Gateway:
         request, headers = self._request(exchange, found)
         reply, route = DirectReply(exchange), found.route
         message = Message(route.protocols, headers, exchange.body, None, True, route.verb, found.version)
-        passage = Passage(self.plane, request, message, reply)
+        passage = new_passage(self.plane, request, message, reply)
         exchange.on_disconnect = passage.cancel
         try:
             passage.begin()

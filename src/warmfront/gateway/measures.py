@@ -67,6 +67,11 @@ class Measures:
         self.retries = registry.counter(
             "warmfront_retries_total", "Requests tried again on another variant, by the one that failed.", route
         )
+        self.hedges = registry.counter(
+            "warmfront_hedges_total",
+            "Second requests beside one under way, by what came of them.",
+            ("task", "variant", "result"),
+        )
         self.refused = registry.counter(
             "warmfront_refused_total", "Requests answered with a problem, by kind.", ("kind",)
         )

@@ -12,13 +12,14 @@ from warmfront.wire.messages import Exchange
 
 _WARM = (b"warmfront-cold-start", b"false")
 _COLD = (b"warmfront-cold-start", b"true")
+_HEDGED = (b"warmfront-hedged", b"true")
 
 
 def explain(passage: Passage) -> Headers:
     """What the selector tells about its choice; `Server-Timing` is in milliseconds."""
     chosen, decision = passage.chosen, passage.decision
     assert decision is not None
-    return [
+    told = [
         passage.target.named,
         _COLD if passage.cold else _WARM,
         (b"warmfront-predicted-ms", b"%.1f" % (chosen.predicted_s * 1000)),
@@ -29,6 +30,9 @@ def explain(passage: Passage) -> Headers:
             b"decide;dur=%.3f, upstream;dur=%.3f" % (passage.decide_s * 1000, passage.upstream_s * 1000),
         ),
     ]
+    if passage.hedged:
+        told.append(_HEDGED)
+    return told
 
 
 class DirectReply:

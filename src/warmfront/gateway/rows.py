@@ -9,6 +9,7 @@ def request_row(
     *,
     status: Status,
     cold: bool,
+    hedged: bool,
     latency_s: float,
     upstream_s: float,
     execution_s: float | None,
@@ -39,5 +40,6 @@ def request_row(
         on_time=status is Status.OK,
         correct=None,
         status=status.value,
+        hedged=hedged,
         latency_weight=None if request.weights is None else request.weights.latency_share,
     )

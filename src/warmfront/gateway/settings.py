@@ -24,8 +24,9 @@ class Settings:
     prior for start-up times; unset, a pod knows by KUBERNETES_SERVICE_HOST. `keep_warm` lets it keep variants warm;
     on a cluster that takes the permission to patch Revisions. `plan` is `on`, or `dry-run`: what would be started and
     kept is only shown. What the plan keeps or starts takes `max_warm_gb` of memory at most; `price_per_gb_s` is what a
-    GB-second is worth, in right answers in time, and `budget_gb_s_per_hour` what may be used of them. `seed` makes
-    policies that draw lots repeatable.
+    GB-second is worth, in right answers in time, and `budget_gb_s_per_hour` what may be used of them. With `hedge` a
+    second variant is asked beside one that may not answer in time, for `hedge_share` of the requests at most. `seed`
+    makes policies that draw lots repeatable.
     `records` is a file for request rows. `learned` is where what was learned survives a restart: `configmap` (the
     ConfigMap warmfront-learned), `off`, or a file.
     """
@@ -41,6 +42,8 @@ class Settings:
     max_warm_gb: float = 4.0
     price_per_gb_s: float = 0.001
     budget_gb_s_per_hour: float | None = None
+    hedge: bool = False
+    hedge_share: float = 0.05
     seed: int | None = None
     run_id: str = ""
     token: str = ""
@@ -139,6 +142,7 @@ _RULES: Mapping[str, _Rule] = {
     "port": (_whole(0, 65_535), "a port from 0 to 65535 (0: any free one)"),
     "seed": (_whole(0, 2**63 - 1), "a whole number from 0"),
     "access_log": (_number(0, 1), "a share from 0 to 1"),
+    "hedge_share": (_number(0, 1), "a share from 0 to 1"),
     "plan": (_one_of("on", "dry-run"), "on or dry-run"),
     "max_warm_gb": (_number(0, 1e6), "a number of GB from 0 to 1000000"),
     "price_per_gb_s": (_number(0, 1), "a number from 0 to 1"),
