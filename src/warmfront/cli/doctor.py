@@ -60,6 +60,7 @@ async def _facts(namespace: str | None) -> "Facts":
     from warmfront.kube.client import KubeClient
     from warmfront.kube.connection import Connection
     from warmfront.kube.preflight import Facts, gather
+    from warmfront.protocols import PROTOCOLS, Errors
     from warmfront.wire.pool import Pool
 
     environ = environment()
@@ -78,8 +79,9 @@ async def _facts(namespace: str | None) -> "Facts":
         facts = await gather(KubeClient(connection, pool), pool, namespace or connection.namespace, programs)
     finally:
         await pool.close()
+    readiness = {name: one.readiness for name, one in PROTOCOLS.items() if one.errors is not Errors.STATUS}
     # the kubeconfig of an `up` that has ended is nobody's choice of a cluster
-    return replace(facts, error="") if environ != os.environ else facts
+    return replace(facts, readiness=readiness, error="" if environ != os.environ else facts.error)
 
 
 async def _program(name: str, command: str, arguments: Sequence[str]) -> "Program":

@@ -263,6 +263,19 @@ def _objects(facts: Facts) -> Iterable[Finding]:
             )
 
 
+def _probes(facts: Facts) -> Iterable[Finding]:
+    """A variant whose port opens before its model is loaded is sent requests too early, and seems to start fast."""
+    for one in facts.objects or ():
+        path = facts.readiness.get(one.protocol)
+        if one.variant and not one.probed and path:
+            yield Finding(
+                check=f"readiness of {one.name}",
+                status=Status.WARN,
+                found="counts as ready as soon as its port opens, the model loaded or not",
+                remedy=f"give its container readinessProbe: {{httpGet: {{path: {path.format(model=one.model)}}}}}",
+            )
+
+
 def _selector(facts: Facts) -> Iterable[Finding]:
     told = facts.selector
     if facts.objects is None:
@@ -310,6 +323,7 @@ _CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _account,
     _broker,
     _objects,
+    _probes,
     _selector,
 )
 

@@ -95,7 +95,11 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One object of the namespace: Ready or not (None: not known yet), what it says, what its pods say."""
+    """One object of the namespace: Ready or not (None: not known yet), what it says, what its pods say.
+
+    Of a variant also the name its model goes by, the protocol it prefers, and whether its readiness is asked of itself
+    (`probed`) or is only that its port opens.
+    """
 
     kind: str
     name: str
@@ -103,6 +107,9 @@ class Standing:
     message: str = ""
     pods: str = ""
     variant: bool = False
+    model: str = ""
+    protocol: str = ""
+    probed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +128,7 @@ class Facts:
 
     `zero_scale` and `broker_class` are settings of the cluster, None when they may not be read. `user` is what deploy
     does, `account` what the selector's ServiceAccount needs, None when that may not be asked. `objects` None: the
-    namespace may not be listed.
+    namespace may not be listed. `readiness` is the path by protocol that says whether the model NAME can answer.
     """
 
     namespace: str
@@ -139,3 +146,4 @@ class Facts:
     account: tuple[Access, ...] | None = ()
     objects: tuple[Standing, ...] | None = ()
     selector: Told | None = None
+    readiness: Mapping[str, str] = field(default_factory=dict)

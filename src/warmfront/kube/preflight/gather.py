@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import yaml
 
-from warmfront.errors import Unauthorized, WarmfrontError
+from warmfront.errors import InvalidRequest, Unauthorized, WarmfrontError
 from warmfront.kube.client import KubeClient
 from warmfront.kube.deployment import KINDS
-from warmfront.kube.manifests import TASK_LABEL
+from warmfront.kube.manifests import TASK_LABEL, name_of, variant_of
 from warmfront.kube.preflight import network
 from warmfront.kube.preflight.facts import Access, Api, Component, Facts, Ingress, Program, Standing
 from warmfront.kube.resources import (
@@ -236,10 +236,22 @@ class _Asker:
                     ready=ready,
                     message=said,
                     pods=of_pods(own) if is_service else "",
-                    variant=is_service and TASK_LABEL in labels_of(obj),
+                    **(_of_variant(obj) if is_service and TASK_LABEL in labels_of(obj) else {}),
                 )
             )
         return tuple(found)
+
+
+def _of_variant(service: Json) -> dict[str, Any]:
+    """What is known of a Service that is a variant; an annotation that breaks its rule is the catalogue's business."""
+    containers = service["spec"]["template"]["spec"].get("containers") or [{}]
+    probe = containers[0].get("readinessProbe") or {}
+    try:
+        protocol = variant_of(service).protocols[0]
+    except InvalidRequest:
+        protocol = ""
+    probed = bool(probe.keys() & {"httpGet", "grpc", "exec"})
+    return {"variant": True, "model": name_of(service), "protocol": protocol, "probed": probed}
 
 
 def _is_up(deployment: Json) -> bool:

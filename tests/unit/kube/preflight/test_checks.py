@@ -158,3 +158,14 @@ def test_a_namespace_that_may_not_be_listed_is_not_called_empty() -> None:
     assert "Broker" not in checks
     assert "selector" not in checks
     assert of(facts, "namespace").status is Status.WARN
+
+
+def test_readiness_that_is_an_open_port_is_told() -> None:
+    """With the path that the variant's protocol has for it; a variant that is asked itself gives no finding."""
+    variant = Standing(kind="Service", name="a", ready=True, variant=True, model="m", protocol="x", probed=False)
+    readiness = {"x": "/v2/models/{model}/ready"}
+    found = changed("readiness of a", objects=(variant,), readiness=readiness)
+    assert found.status is Status.WARN
+    assert found.remedy.endswith("readinessProbe: {httpGet: {path: /v2/models/m/ready}}")
+    sound = replace(SOUND, objects=(replace(variant, probed=True),), readiness=readiness)
+    assert not any("readiness" in finding.check for finding in findings(sound))
