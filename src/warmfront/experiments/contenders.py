@@ -73,18 +73,21 @@ class Contender:
         policy = POLICIES.get(self.policy, POLICIES["effective"])
         return lambda: Selector(policy=policy(rng=Random(chance.random())), settings=settings)
 
-    def play(self, scenario: Scenario, seed: int) -> Run:
-        """One run of the scenario."""
+    def play(self, scenario: Scenario, seed: int, *, explain: bool = False) -> Run:
+        """One run of the scenario; with `explain` every decision is a row. SetupError where there are none."""
         world, cases = self.world(scenario), scenario.cases(seed)
         selector, run_id = self.selector(scenario, seed), f"{scenario.name}/{self.name}/{seed}"
         if self.policy == COCKTAIL:
+            if explain:
+                raise SetupError(f"found {COCKTAIL}, wanted a policy that decides: its members all answer")
             return cocktail(world, cases, seed=seed, run_id=run_id, until_s=scenario.duration_s)
         if self.policy == CLAIRVOYANT:
             hold_s = float(scenario.file.platform.window_s)
             return clairvoyant(
-                world, cases, selector, seed=seed, hold_s=hold_s, run_id=run_id, until_s=scenario.duration_s
-            )
-        return simulate(world, cases, selector, seed=seed, run_id=run_id, until_s=scenario.duration_s)
+                world, cases, selector, seed=seed, hold_s=hold_s, run_id=run_id, until_s=scenario.duration_s,
+                explain=explain,
+            )  # fmt: skip
+        return simulate(world, cases, selector, seed=seed, run_id=run_id, until_s=scenario.duration_s, explain=explain)
 
 
 def contender(name: str) -> Contender:

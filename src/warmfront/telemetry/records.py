@@ -1,4 +1,4 @@
-"""Request and replica rows as JSON lines: what metrics and reports are computed from.
+"""Request, replica and decision rows as JSON lines: what metrics and reports are computed from.
 
 What may live here: the rows and how they get to disk. What must not: computing anything from rows.
 Times are seconds; `arrival_s` counts from the start of the run. Absent is null.
@@ -58,6 +58,48 @@ class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     memory_mb: float | None
 
 
+class CandidateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant as it stood for one decision; `score` is the policy's, larger is better.
+
+    `price` is what the score lacks to the expected worth of an answer in time: a start, a longer hold, waiting. Absent
+    for policies whose score is something else. `excluded` is why it was not eligible, empty if it was.
+    """
+
+    variant: str
+    revision: str
+    warmth: str
+    ready: int
+    in_flight: int
+    accuracy: float
+    probability: float
+    predicted_s: float
+    p95_s: float
+    wait_s: float
+    price: float | None
+    score: float
+    excluded: str
+
+
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="decision"):
+    """One decision with all candidates: of a request's first try, of its retry, or of a second variant's being asked.
+
+    `chosen` is absent in a refusal. `hedge_at_s` is when a second variant is to be asked if there is no reply; the
+    decision on that one `hedges` this one, by id.
+    """
+
+    run_id: str
+    policy: str
+    seed: int | None
+    request_id: str
+    decision_id: str
+    at_s: float
+    reason: str
+    chosen: str | None
+    hedge_at_s: float | None
+    hedges: str | None
+    candidates: tuple[CandidateRow, ...]
+
+
 class RecordFile:
     """Appends rows to a file in batches; `flush` writes what is pending, `close` too.
 
@@ -69,7 +111,7 @@ class RecordFile:
         self._encoder = msgspec.json.Encoder()
         self._pending = bytearray()
 
-    def write(self, row: RequestRow | ReplicaRow) -> None:
+    def write(self, row: RequestRow | ReplicaRow | DecisionRow) -> None:
         """Add one row."""
         self._pending += self._encoder.encode(row)
         self._pending += b"\n"

@@ -43,6 +43,23 @@ def test_compare_prints_a_table_and_writes_summary_and_report(tmp_path):
     assert (tmp_path / "o" / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
+def test_simulate_explains_every_decision(tmp_path):
+    """One row each with everyone's numbers: for `effective` the score is accuracy times probability less the price."""
+    done = warmfront("simulate", "langid-floor", "--seed", "7", "--explain", "--out", "r.jsonl", *SHORT)
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    decisions = [row for row in rows if row["kind"] == "decision"]
+    assert f"and {len(decisions)} decision rows in r.jsonl" in done.output
+    assert [row["request_id"] for row in decisions] == [f"r{i}" for i in range(len(decisions))]
+    for decision in decisions:
+        assert decision["chosen"] in {one["variant"] for one in decision["candidates"]}
+        for one in decision["candidates"]:
+            assert one["accuracy"] * one["probability"] - one["price"] == pytest.approx(one["score"])
+    why = {one["excluded"] for decision in decisions for one in decision["candidates"]} - {""}
+    assert why
+    assert all("is below the floor" in one for one in why)
+
+
 def test_simulate_writes_all_rows(tmp_path):
     """As many request rows as it says, then replica rows; a second run replaces the first."""
     for _ in range(2):

@@ -17,17 +17,19 @@ NAME = "clairvoyant"
 
 def clairvoyant(
     world: World, cases: Sequence[Case], selector_factory: Callable[[], Selector], *, seed: int, hold_s: float = 60.0,
-    run_id: str = "run", until_s: float | None = None,
+    run_id: str = "run", until_s: float | None = None, explain: bool = False,
 ) -> Run:  # fmt: skip
     """Play the cases as `simulate` does; the selector only says who may be asked. `hold_s` is the platform's window."""
-    return _Clairvoyant(world, cases, selector_factory(), seed=seed, run_id=run_id, hold_s=hold_s).run(until_s)
+    oracle = _Clairvoyant(world, cases, selector_factory(), seed=seed, run_id=run_id, hold_s=hold_s, explain=explain)
+    return oracle.run(until_s)
 
 
 class _Clairvoyant(Simulator):
     def __init__(
-        self, world: World, cases: Sequence[Case], selector: Selector, *, seed: int, run_id: str, hold_s: float
-    ) -> None:
-        super().__init__(world, cases, selector, seed=seed, run_id=run_id)
+        self, world: World, cases: Sequence[Case], selector: Selector, *, seed: int, run_id: str, hold_s: float,
+        explain: bool,
+    ) -> None:  # fmt: skip
+        super().__init__(world, cases, selector, seed=seed, run_id=run_id, explain=explain)
         self._hold_s = hold_s
 
     def _plan(self, now: float) -> None:  # noqa: ARG002 - the traffic decides who is awake

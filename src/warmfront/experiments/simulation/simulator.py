@@ -20,21 +20,26 @@ from typing import Any
 from warmfront.domain import Decision, Feedback, Keep, Observation, Outcome, Reason, Request, Start, Status
 from warmfront.errors import NotFound
 from warmfront.experiments.several import Several
+from warmfront.experiments.simulation.explaining import decision_row
 from warmfront.experiments.simulation.passage import Passage
 from warmfront.experiments.simulation.station import Job, Station
 from warmfront.experiments.simulation.world import Case, Change, Truth, World
 from warmfront.selection.selector import Selector
-from warmfront.telemetry.records import ReplicaRow, RequestRow
+from warmfront.telemetry.records import DecisionRow, ReplicaRow, RequestRow
 
 LONG_WAY_S = 0.002  # a shorter way there and back is part of the execution; a longer one leaves the replica free
 
 
 @dataclass(slots=True)
 class Run:
-    """What came out: request rows in the order of their ends, replica rows in that of theirs, and when it was over."""
+    """What came out: request rows in the order of their ends, replica rows in that of theirs, and when it was over.
+
+    Decision rows, in the order in which they were taken, are made only when wanted.
+    """
 
     requests: list[RequestRow] = field(default_factory=list)
     replicas: list[ReplicaRow] = field(default_factory=list)
+    decisions: list[DecisionRow] = field(default_factory=list)
     end_s: float = 0.0
 
 
@@ -46,29 +51,32 @@ def simulate(
     seed: int,
     run_id: str = "run",
     until_s: float | None = None,
+    explain: bool = False,
 ) -> Run:
     """Play `cases`, in order of arrival, to the last answer, and at least until `until_s`; replicas cost until then.
 
-    Same arguments, same rows. The n-th start of a variant takes as long under every policy.
+    Same arguments, same rows. The n-th start of a variant takes as long under every policy. With `explain` every
+    decision becomes a row.
     """
     if world.selectors == 1:
         selector: Selector | Several = selector_factory()
     else:
         selectors = [selector_factory() for _ in range(world.selectors)]
         selector = Several(selectors, exchange_s=world.exchange_s, rng=random.Random(f"{seed}/deal"))
-    return Simulator(world, cases, selector, seed=seed, run_id=run_id).run(until_s)
+    return Simulator(world, cases, selector, seed=seed, run_id=run_id, explain=explain).run(until_s)
 
 
 class Simulator:
     """One run; see `simulate`."""
 
     def __init__(
-        self, world: World, cases: Sequence[Case], selector: Selector | Several, *, seed: int, run_id: str
-    ) -> None:
+        self, world: World, cases: Sequence[Case], selector: Selector | Several, *, seed: int, run_id: str,
+        explain: bool = False,
+    ) -> None:  # fmt: skip
         self._world, self._selector = world, selector
         self._cases = list(cases)
         self._unasked = iter(range(len(cases)))  # by the callers of a closed loop
-        self._seed, self._run_id = seed, run_id
+        self._seed, self._run_id, self._explain = seed, run_id, explain
         self._heap: list[tuple[float, int, Callable[[float, Any], None], Any]] = []
         self._ties = count()
         self._plan_at = 0.0
@@ -210,7 +218,13 @@ class Simulator:
     def _arrive(self, now: float, index: int) -> None:
         self._open += 1
         case = self._cases[index]
-        self._send(now, case, index, self._decide(now, case, case.request))
+        self._send(now, case, index, self._decided(now, case, case.request))
+
+    def _decided(self, now: float, case: Case, request: Request) -> Decision:
+        decision = self._decide(now, case, request)
+        if self._explain:
+            self.result.decisions.append(decision_row(decision, now, run_id=self._run_id, seed=self._seed))
+        return decision
 
     def _decide(self, now: float, case: Case, request: Request) -> Decision:  # noqa: ARG002 - an oracle looks at it
         return self._selector.decide(request, now)
@@ -240,7 +254,7 @@ class Simulator:
             return
         excluded = decision.request.excluded | {decision.chosen.variant.name}
         request = decision.request._replace(excluded=excluded, hedges=decision.id)
-        second = self._decide(now, passage.case, request)
+        second = self._decided(now, passage.case, request)
         if second.chosen is not None:
             self._send(now, passage.case, passage.index, second, passage)
 
@@ -328,7 +342,7 @@ class Simulator:
             return
         if other is None and not self._tried(passage) and (request.deadline_at is None or now < request.deadline_at):
             elsewhere = request._replace(excluded=request.excluded | {chosen.variant.name})
-            again = self._decide(now, case, elsewhere)
+            again = self._decided(now, case, elsewhere)
             if again.chosen is not None:
                 self._send(now, case, passage.index, again)
                 return
