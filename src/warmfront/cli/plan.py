@@ -93,7 +93,7 @@ def command(
 
     console = Console(highlight=False)
     contender(policy)
-    task = Path(subject).stem if subject.endswith(".csv") else subject
+    task = _name(Path(subject)) if subject.endswith(".csv") else subject
     folder = out / task
     live: dict[str, Subject] = {}
     now: dict[str, Setting] = {}
@@ -109,6 +109,11 @@ def command(
     stage = _Where(scenario, arrivals.resolve().parent, overrides, workers or os.cpu_count() or 1)
     plan, present = _search(console, stage, now, policy=policy, seeds=seeds)
     _conclude(console, plan, present, scenario, folder, live=live, apply=apply, namespace=namespace)
+
+
+def _name(table: Path) -> str:
+    """What a table's task is called: by its name, or, as `profile` writes it, by its folder's."""
+    return table.resolve().parent.name if table.stem == "variants" else table.stem
 
 
 async def _find(task: str, namespace: str | None) -> "tuple[dict[str, Subject], dict[str, Setting]]":

@@ -18,6 +18,8 @@ def standings(plan: Plan, per_day: float) -> Table:
     for heading in ("utility", "right,\non time", "on\ntime", "right", "cold\nwaits", "GB-hours\nper day"):
         table.add_column(heading, justify="right", no_wrap=True)
     for i, one in enumerate(plan.ranked):
+        if one.trial == plan.present.trial:
+            continue
         table.add_row(
             name_of(one.trial.candidate, plan.present.trial.candidate),
             *_cells(one, per_day),
@@ -46,13 +48,16 @@ def variants(best: Judged, present: Candidate) -> Table:
 def verdict(plan: Plan) -> Iterator[str]:
     """What is gained beyond the present, whether that is beyond chance, and who is never asked."""
     best, seeds = plan.best, len(plan.best.utilities)
-    gain, more = best.gain(plan.present), plan.keeper.gain(best)
+    gain = best.gain(plan.present)
     if plan.pays:
         yield f"better than now by {_gain(gain)} of utility per request ({seeds} seeds, paired)"
+    elif best.trial == plan.present.trial:
+        yield "leave it as it is: nothing that was tried is better"
     else:
         yield f"leave it as it is: the best is better by {_gain(gain)} of utility per request,"
         yield f"which {seeds} seeds cannot tell from chance (more: --seeds 100-119)"
-    if more.low > 0:
+    if plan.keeping_pays:
+        more = plan.keeper.gain(best)
         yield f"a selector that keeps by itself (WARMFRONT_KEEP_WARM=on) is better still, by {_gain(more)}"
     idle = [name for name, _ in best.trial.candidate.settings if not best.answers.get(name)]
     if idle:
@@ -85,7 +90,7 @@ def _cells(one: Judged, per_day: float) -> list[Text]:
     ]  # fmt: skip
     utility = Text(f"{one.utility.mean:.3f}\n")
     low, high = (f"{edge:.3f}".replace("0.", ".", 1) for edge in (one.utility.low, one.utility.high))
-    utility.append(f"{low}-{high}", style="dim not bold")
+    utility.append(f"{low} to {high}", style="dim not bold")
     return [utility, *map(Text, plain)]
 
 

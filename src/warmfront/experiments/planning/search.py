@@ -20,7 +20,7 @@ from warmfront.experiments.planning.trials import Judged, Stage, Trial
 KEEPER = "effective"  # the selector itself keeps what pays
 _BEST = 2  # warm sets that go on to the windows
 _FINAL = 3  # candidates that are judged in the end
-_SAME = 1e-4  # right answers per request: a difference below this is none
+SAME = 1e-4  # right answers per request: a difference below this is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,12 @@ class Plan:
     @property
     def pays(self) -> bool:
         """Whether the best is better than what there is now, beyond chance."""
-        return self.best.gain(self.present).low > 0
+        return self.best.gain(self.present).low > SAME
+
+    @property
+    def keeping_pays(self) -> bool:
+        """Whether the selector that keeps by itself is better than the best, beyond chance."""
+        return self.keeper.gain(self.best).low > SAME
 
 
 def expected_runs(variants: int, search: int, final: int, *, concurrency: bool) -> int:
@@ -81,7 +86,7 @@ class _Contest:
     def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         """The best first; of equals the one that comes first, which changes or costs least."""
         judged = self._judge(list(dict.fromkeys(candidates)))
-        order = sorted(judged, key=lambda one: -round(one.utility.mean / _SAME))
+        order = sorted(judged, key=lambda one: -round(one.utility.mean / SAME))
         return [one.trial.candidate for one in order]
 
     def _judge(self, candidates: Sequence[Candidate]) -> list[Judged]:
@@ -94,9 +99,11 @@ def _distinct(ranked: Sequence[Candidate], present: Candidate, contest: _Contest
     for candidate in ranked:
         if len(found) == _FINAL:
             break
-        worth = round(contest.utility(candidate) / _SAME)
+        worth = round(contest.utility(candidate) / SAME)
         if worth not in found:
-            found[worth] = _least(candidate, present, contest)
+            plainest = _least(candidate, present, contest)
+            if plainest not in found.values():
+                found[worth] = plainest
     return list(found.values())
 
 
@@ -105,7 +112,7 @@ def _least(candidate: Candidate, present: Candidate, contest: _Contest) -> Candi
     worth, before = contest.utility(candidate), dict(present.settings)
     for name, _ in candidate.settings:
         plainer = candidate.having(name, before[name])
-        if plainer != candidate and contest.utility(plainer) > worth - _SAME:
+        if plainer != candidate and contest.utility(plainer) > worth - SAME:
             candidate = plainer
     return candidate
 

@@ -5,7 +5,7 @@ variant that fails is given up with its reason; the others go on.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from warmfront.errors import SetupError, WarmfrontError
@@ -20,7 +20,8 @@ LEVELS = (1, 2, 4)
 _AT_LEVEL = 100  # inputs at each level of concurrency above one
 _WARM_UP = 5  # answers before those that count
 _TRIES = 3  # to find a variant at zero: somebody else may wake it
-_STEP_S = 1.0  # between two reports of progress that say the same
+_LOOK_S = 1.0  # between two looks at what the platform says of a start
+_SURE = 3  # looks in a row that find it broken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +117,10 @@ class Profiler:
     def _alive(self) -> list[Subject]:
         return [subject for subject in self._subjects if subject.variant.name not in self.troubles]
 
-    async def _attempt(self, subject: Subject, act: Callable[[Subject], object]) -> None:
+    async def _attempt(self, subject: Subject, act: Callable[[Subject], Awaitable[None]]) -> None:
         """One step with a variant; when it fails the variant is given up, in the platform's words if there are any."""
         try:
-            await act(subject)  # type: ignore[misc]
+            await act(subject)
         except WarmfrontError as error:
             reason = await self._site.reason(subject)
             self.troubles[subject.variant.name] = f"{error}" + (f"; {reason}" if reason else "")
@@ -158,7 +159,9 @@ class Profiler:
         """One start from zero, split by what the reply tells; None when the replica was not new."""
         path, headers, body = question(subject.variant, self._data.samples[0].body, self._data.content_type)
         asked = _now()
-        reply = await self._ask(subject, path, headers, body, self._wanted.start_timeout_s)
+        reply = await self._unless_broken(
+            subject, self._ask(subject, path, headers, body, self._wanted.start_timeout_s)
+        )
         total = _now() - asked
         if first(reply.headers, b"warmfront-first-request") == b"false":
             return None
@@ -172,6 +175,20 @@ class Profiler:
             variant=subject.variant.name, revision=subject.variant.revision, counted=bool(rows), total_s=total,
             platform_s=platform, load_s=load, answer_s=answer,
         )  # fmt: skip
+
+    async def _unless_broken(self, subject: Subject, asking: Coroutine[None, None, Response]) -> Response:
+        """The reply, unless the platform keeps saying meanwhile that the variant cannot start."""
+        task = asyncio.create_task(asking)
+        said = 0
+        try:
+            while not (await asyncio.wait([task], timeout=_LOOK_S))[0]:
+                said = said + 1 if await self._site.reason(subject) else 0
+                if said == _SURE:
+                    raise SetupError("it does not start")
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     # warm answers
 
