@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.cluster.place import ROOT, WINDOW
 
 from warmfront.domain import Request, Spread, Variant
-from warmfront.experiments.demo import TASK, Answer
+from warmfront.experiments.demo import Answer
 from warmfront.experiments.simulation.simulator import simulate
 from warmfront.experiments.simulation.world import Case, Truth, World
 from warmfront.experiments.workload import Arrival
@@ -41,7 +41,7 @@ def simulated(arrivals: Sequence[Arrival], seen: Mapping[str, float], seed: int)
     cases = [
         Case(
             request=Request(
-                id=a.id, task=TASK, size_bytes=len(a.sample.text.encode()), arrival_at=a.at_s,
+                id=a.id, task="langid", size_bytes=len(a.sample.body), arrival_at=a.at_s,
                 deadline_at=a.at_s + a.deadline_s,
             ),
             hardness=rng.random(),
@@ -66,7 +66,7 @@ def _truth(obj: dict[str, object], seen: Mapping[str, float]) -> Truth:
     annotations = {key: template["metadata"]["annotations"][key] for key in (WINDOW, MAX_SCALE)}
     return Truth(
         variant=Variant(
-            name=name, task=TASK, revision=f"{name}-00001", url="", profile=profile,
+            name=name, task="langid", revision=f"{name}-00001", url="", profile=profile,
             concurrency=template["spec"]["containerConcurrency"], max_replicas=int(annotations[MAX_SCALE]),
         ),
         accuracy=profile.accuracy or 0.0,

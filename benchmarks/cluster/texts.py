@@ -17,7 +17,8 @@ from benchmarks.cluster.place import ROOT, Object, Place
 
 from warmfront.cloudevents import CloudEvent, Mode, encode
 from warmfront.experiments.demo import Answer, answer_of, event_of, judge
-from warmfront.experiments.workload import Arrival, draw, shipped_texts
+from warmfront.experiments.profiling.labelled import TEXT, shipped
+from warmfront.experiments.workload import Arrival, draw
 from warmfront.kube.files import load_manifests
 from warmfront.wire.pool import Origin, Pool
 
@@ -32,7 +33,7 @@ _PODS = "serving.knative.dev/service in (langid-cld2, langid-fasttext, langid-py
 def measure(place: Place, seed: int) -> dict[str, object]:
     """How the run came out: a row as the demo's, dead letters, and promised against realised in ten bins."""
     _consumer(place)
-    arrivals = draw(shipped_texts(), requests=REQUESTS, seconds=SECONDS, seed=seed)
+    arrivals = draw(shipped("langid").samples, requests=REQUESTS, seconds=SECONDS, seed=seed)
     run = _Run(place, arrivals)
     asyncio.run(run.play())
     answers = {arrival.id: run.answers.get(f"{RUN}-{arrival.id}") for arrival in arrivals}
@@ -116,7 +117,7 @@ class _Run:
 
     async def _send(self, pool: Pool, broker: Origin, path: str, arrival: Arrival) -> None:
         """Until it is accepted, as a producer does: what a Broker did not take with 202 is not lost, only not sent."""
-        headers, body = encode(event_of(arrival, RUN), Mode.BINARY)
+        headers, body = encode(event_of(arrival, RUN, "langid", TEXT), Mode.BINARY)
         reply = await pool.fetch(broker, "POST", path, headers, body, timeout_s=90)
         if reply.status != 202:
             raise SystemExit(f"the Broker answered {reply.status} to {arrival.id}; wanted 202")

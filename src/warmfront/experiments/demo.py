@@ -11,6 +11,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +19,9 @@ import msgspec
 from warmfront.cloudevents import CloudEvent, Mode, decode, encode
 from warmfront.errors import SetupError, WarmfrontError
 from warmfront.experiments.workload import Arrival
-from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS
+from warmfront.kube.files import load_manifests
+from warmfront.kube.manifests import TASK_LABEL
+from warmfront.kube.resources import BROKERS, SERVICES, TRIGGERS, labels_of
 from warmfront.runtime.readiness import wait_ready
 from warmfront.runtime.runtime import Runtime
 from warmfront.wire.messages import Exchange
@@ -26,7 +29,6 @@ from warmfront.wire.pool import Origin, Pool
 from warmfront.wire.server import Server
 
 POLICIES = ("effective", "fastest", "most-accurate", "round-robin")
-TASK = "langid"
 NAMESPACE = "default"
 SOURCE = "/warmfront/demo"
 _REQUEST, _RESPONSES = "dev.warmfront.inference.request", "dev.warmfront.inference."
@@ -84,7 +86,8 @@ class Progress:
 class Demo:
     """Runs the workload under one policy after the other on one embedded Knative.
 
-    `manifests` are the objects of `knative/`; `changed` is called on every step with the run's progress.
+    `manifests` are the objects to apply, `arrivals` what is asked of the variants of `task`, as `content_type`;
+    `changed` is called on every step with the run's progress.
     """
 
     def __init__(
@@ -93,11 +96,16 @@ class Demo:
         manifests: Sequence[Object],
         arrivals: Sequence[Arrival],
         changed: Callable[[Progress], None],
+        *,
+        task: str,
+        content_type: str,
     ) -> None:
         self._runtime = runtime
         self._manifests = manifests
         self._arrivals = arrivals
         self._changed = changed
+        self._task = task
+        self._content_type = content_type
         self._answers: dict[str, Answer | None] = {}
         self._progress = Progress(policy="")
         self._run_id = ""
@@ -144,7 +152,7 @@ class Demo:
                 self._changed(self._progress)
 
     async def _send(self, pool: Pool, broker: Origin, arrival: Arrival) -> None:
-        headers, body = encode(event_of(arrival, self._run_id), Mode.BINARY)
+        headers, body = encode(event_of(arrival, self._run_id, self._task, self._content_type), Mode.BINARY)
         response = await pool.fetch(broker, "POST", f"/{NAMESPACE}/default", headers, body, timeout_s=10.0)
         if response.status != 202:
             raise WarmfrontError(f"the Broker answered {response.status} to request {arrival.id}; wanted 202")
@@ -193,7 +201,7 @@ def judge(
     found = [answers.get(arrival.id) for arrival in arrivals]
     for arrival, answer in zip(arrivals, found, strict=True):
         timely = answer is not None and answer.latency_s <= arrival.deadline_s
-        right = answer is not None and answer.label == arrival.sample.language
+        right = answer is not None and answer.label == arrival.sample.label
         on_time += timely
         correct += right
         both += timely and right
@@ -213,16 +221,16 @@ def judge(
     )
 
 
-def event_of(arrival: Arrival, run_id: str) -> CloudEvent:
+def event_of(arrival: Arrival, run_id: str, task: str, content_type: str) -> CloudEvent:
     """The request as an event; its id is that of the run and the arrival's."""
     return CloudEvent(
         id=f"{run_id}-{arrival.id}",
         source=SOURCE,
         type=_REQUEST,
-        subject=TASK,
-        datacontenttype="text/plain; charset=utf-8",
+        subject=task,
+        datacontenttype=content_type,
         extensions={"deadlinems": str(round(arrival.deadline_s * 1000))},
-        data=arrival.sample.text.encode(),
+        data=arrival.sample.body,
     )
 
 
@@ -236,6 +244,33 @@ def answer_of(event: CloudEvent) -> Answer:
         cold=said.get("coldstart") == "true",
         probability=float(said["probability"]),
     )
+
+
+def manifests_for(task: str, root: Path) -> list[Object]:
+    """What is in `root`/knative for one task: everything but the variants of others, and those of `task`, which are in
+    the base or else in the component of its name.
+
+    Raises:
+        SetupError: no variant of the task in either.
+    """
+    base = load_manifests(root / "knative")
+    found = [obj for obj in base if labels_of(obj).get(TASK_LABEL, task) == task]
+    component = root / "knative" / "components" / task
+    if not variants_of(found) and component.is_dir():
+        found += load_manifests(component)
+    if not variants_of(found):
+        raise SetupError(f"no variant of task {task!r} in {root / 'knative'} nor in {component}; label one with it")
+    return found
+
+
+def variants_of(manifests: Sequence[Object]) -> list[Object]:
+    """The Services among them that are variants."""
+    return [obj for obj in manifests if obj["kind"] == "Service" and TASK_LABEL in labels_of(obj)]
+
+
+def image_of(service: Object) -> str:
+    """The image of a Service's container."""
+    return str(service["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def with_policy(obj: Object, policy: str) -> Object:

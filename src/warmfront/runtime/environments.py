@@ -80,7 +80,7 @@ class Environments:
 
     def __init__(self, *, root: Path, state: Path) -> None:
         self._root = root
-        self._folder = state / "environments"
+        self._folder = (state / "environments").resolve()  # replicas run in folders of their own
 
     def resolve(self, image: str) -> Function:
         """What a replica of this image runs; raises SetupError with the command to run when something is missing."""
@@ -148,6 +148,12 @@ class Environments:
         return self._folder / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def needs(folder: Path, package: str) -> bool:
+    """Whether the requirements of a function folder name the package."""
+    named = [_name(line) for line in _requirements(folder)]
+    return canonicalize_name(package) in named
+
+
 def unmet(lines: list[str]) -> Iterator[str]:
     """The requirement lines that the running Python does not meet, extras included.
 
@@ -206,6 +212,13 @@ def installable(lines: list[str]) -> list[str]:
         else:
             wanted.extend(installable(_needs(requirement.extras)))
     return wanted
+
+
+def _name(line: str) -> str:
+    try:
+        return canonicalize_name(Requirement(line).name)
+    except InvalidRequirement:
+        return ""
 
 
 def _own(line: str) -> Requirement | None:

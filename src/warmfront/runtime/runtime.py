@@ -45,7 +45,8 @@ class RuntimeSettings:
 
     `root` holds the function folders, `state` everything that is kept. `drain_s` is how long `stop` waits for requests
     in progress, `max_grace_s` bounds a replica's own grace period, `max_replicas` the replicas of one revision: a
-    machine is no cluster. `network` is a file of added latencies.
+    machine is no cluster. `network` is a file of added latencies. `built` is the state folder of
+    `warmfront build`, when it is another one.
     """
 
     root: Path
@@ -56,6 +57,7 @@ class RuntimeSettings:
     max_grace_s: float = 10.0
     max_replicas: int = 32
     network: Path | None = None
+    built: Path | None = None
 
 
 class Runtime:
@@ -151,7 +153,7 @@ class Runtime:
     def _host(self) -> Host:
         settings = self.settings
         return Host(
-            environments=Environments(root=settings.root, state=settings.state),
+            environments=Environments(root=settings.root, state=settings.built or settings.state),
             ledger=self._ledger,
             pool=self._replica_pool,
             ports=set(),

@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from warmfront.cloudevents import CloudEvent
-from warmfront.experiments.workload import shipped_texts
+from warmfront.experiments.profiling.labelled import shipped
 from warmfront.runtime.eventing import read_dead_letters
 
 REQUEST, RESPONSE = "dev.warmfront.inference.request", "dev.warmfront.inference.response"
@@ -18,7 +18,7 @@ REQUEST, RESPONSE = "dev.warmfront.inference.request", "dev.warmfront.inference.
 SPREAD = {"DUMMY_LATENCY_MS": 300, "DUMMY_JITTER_MS": 2500}
 
 
-def request(number: int, task: str, text: str) -> CloudEvent:
+def request(number: int, task: str, text: bytes) -> CloudEvent:
     """An event with an id of its own that may take its time."""
     return CloudEvent(
         id=f"{task}-{number}",
@@ -27,14 +27,14 @@ def request(number: int, task: str, text: str) -> CloudEvent:
         subject=task,
         datacontenttype="text/plain; charset=utf-8",
         extensions={"deadlinems": "30000"},
-        data=text.encode(),
+        data=text,
     )
 
 
 def requests(count: int, task: str) -> list[CloudEvent]:
     """So many texts in all languages."""
-    texts = shipped_texts()
-    return [request(number, task, texts[number % len(texts)].text) for number in range(count)]
+    texts = shipped("langid").samples
+    return [request(number, task, texts[number % len(texts)].body) for number in range(count)]
 
 
 def assert_same_id_again(sink) -> None:
