@@ -1,6 +1,6 @@
 """A stand-in platform for benchmarks: the embedded API server with variants that are always warm and never change.
 
-    python -m benchmarks.platform PORT KUBECONFIG VARIANTS UPSTREAM_URL
+    python -m benchmarks.platform PORT KUBECONFIG VARIANTS UPSTREAM_URL [PROTOCOLS]
 
 All variants of task `bench` lie at the one upstream, so that the selector's own work is all that is measured.
 """
@@ -54,7 +54,7 @@ def add_variant(store: Store, name: str, url: str, profile: Profile, protocols: 
     store.create(ENDPOINTSLICES, replica)
 
 
-async def serve(port: int, kubeconfig: Path, variants: int, upstream: str) -> None:
+async def serve(port: int, kubeconfig: Path, variants: int, upstream: str, *protocols: str) -> None:
     """Serve the API until SIGTERM."""
     write_kubeconfig(kubeconfig, port=port, token=TOKEN)
     store = Store(None)
@@ -66,7 +66,7 @@ async def serve(port: int, kubeconfig: Path, variants: int, upstream: str) -> No
             cold_start_s=Spread(p50=0.3, p95=0.6),
             memory_mb=50.0,
         )
-        add_variant(store, f"bench-{i}", upstream, profile)
+        add_variant(store, f"bench-{i}", upstream, profile, *protocols)
     api = ApiServer(store, TOKEN)
     server = Server(api.handle)
     await server.listen("127.0.0.1", port)
@@ -78,4 +78,4 @@ async def serve(port: int, kubeconfig: Path, variants: int, upstream: str) -> No
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]))

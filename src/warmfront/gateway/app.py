@@ -32,7 +32,7 @@ from warmfront.selection.learned import NOTHING, Learned
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
 from warmfront.telemetry import logs
-from warmfront.telemetry.process import process_age_s
+from warmfront.telemetry.process import keep_freed_memory, process_age_s
 from warmfront.wire.messages import Exchange, Headers
 from warmfront.wire.pool import Pool
 from warmfront.wire.server import Limits, Server
@@ -196,6 +196,7 @@ async def serve(app: App) -> None:
     fields = {"port": port, "policy": settings.policy, "platform": settings.platform}
     _log.info("listening, %.3f s after process start", process_age_s(), extra={"fields": fields})
     _spare_the_collector()
+    keep_freed_memory()
     await stop.wait()
     app.gateway.draining = True
     _log.info("draining", extra={"fields": {"in_flight": app.gateway.plane.admission.in_flight}})

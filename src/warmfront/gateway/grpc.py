@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from warmfront.cloudevents import Headers
 from warmfront.errors import UnsupportedMediaType, WarmfrontError
-from warmfront.gateway import problems
-from warmfront.gateway.dialects import Message, from_variant, sorted_out
+from warmfront.gateway import dialects, problems
+from warmfront.gateway.dialects import from_variant, sorted_out
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.models import Models
@@ -23,6 +23,7 @@ from warmfront.gateway.replies import explain
 from warmfront.gateway.routes import Found
 from warmfront.protocols import INFER, METADATA, Errors, grpc, grpc_fields
 from warmfront.protocols.grpc import Code, Rpc
+from warmfront.protocols.grpc_fields import Message
 from warmfront.wire.messages import Exchange, first
 from warmfront.wire.pool import Call, Failure
 
@@ -76,7 +77,7 @@ class Calls:
         else:
             self._infer(exchange, rpc, message)
 
-    def _infer(self, exchange: Exchange, rpc: Rpc, message: bytes) -> None:
+    def _infer(self, exchange: Exchange, rpc: Rpc, message: Message) -> None:
         plane = self._plane
         task = grpc.model_name(rpc, message)
         headers, asked = self._asked(exchange, rpc, message, task)
@@ -85,7 +86,9 @@ class Calls:
         )
         named = partial(grpc.renamed, rpc, message)
         reply = CallReply(exchange)
-        passage = CallPassage(plane, request, Message((rpc.protocol,), headers, b"", verb=rpc.verb, named=named), reply)
+        passage = CallPassage(
+            plane, request, dialects.Message((rpc.protocol,), headers, b"", verb=rpc.verb, named=named), reply
+        )
         exchange.on_disconnect = passage.cancel
         try:
             passage.begin()
@@ -93,7 +96,7 @@ class Calls:
             plane.measures.refused.child(error.slug).value += 1
             reply.fail(passage, error)
 
-    def _asked(self, exchange: Exchange, rpc: Rpc, message: bytes, task: str) -> tuple[Headers, Objective]:
+    def _asked(self, exchange: Exchange, rpc: Rpc, message: Message, task: str) -> tuple[Headers, Objective]:
         """What goes on to a variant, whose message is unpacked, and the objective: by metadata, else by parameters of
         the message, else by grpc-timeout (which goes on), else as the task has it.
         """
@@ -110,7 +113,7 @@ class Calls:
             asked = replace(asked, deadline_s=min(max(grpc.timeout_s(timeout), 0.001), MAX_DEADLINE_MS / 1000))
         return kept, from_headers(stated, from_parameters(found, asked))
 
-    def _metadata(self, exchange: Exchange, rpc: Rpc, message: bytes) -> None:
+    def _metadata(self, exchange: Exchange, rpc: Rpc, message: Message) -> None:
         """What a variant says of its model; nothing is observed of it, since it is no inference."""
         plane = self._plane
         task = grpc.model_name(rpc, message)

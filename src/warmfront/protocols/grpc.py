@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes, unquote
 
 from warmfront.errors import BodyTooLarge, InvalidRequest
 from warmfront.protocols import grpc_fields as fields
+from warmfront.protocols.grpc_fields import Message
 from warmfront.protocols.protocol import CLASSIFY, INFER, METADATA, REGRESS, Errors, Protocol
 
 CONTENT_TYPE = b"application/grpc"
@@ -91,7 +92,7 @@ def is_path(path: str) -> bool:
 # -- names ------------------------------------------------------------------------------------------------------------
 
 
-def model_name(rpc: Rpc, message: bytes) -> str:
+def model_name(rpc: Rpc, message: Message) -> str:
     """The model that a request names. InvalidRequest when it names none, or several."""
     names = {name for name in fields.texts(message, rpc.model) if name}
     method = rpc.path.rpartition("/")[2]
@@ -106,9 +107,10 @@ def model_name(rpc: Rpc, message: bytes) -> str:
         raise InvalidRequest(f"{method} names a model in something else than UTF-8") from None
 
 
-def renamed(rpc: Rpc, message: bytes, name: str) -> bytes:
+def renamed(rpc: Rpc, message: Message, name: str) -> bytes:
     """The request with another model's name, framed to be sent."""
-    return framed(fields.replaced(message, rpc.model, name.encode()))
+    pieces = fields.replaced(message, rpc.model, name.encode())
+    return b"".join([b"\0", sum(map(len, pieces)).to_bytes(4, "big"), *pieces])
 
 
 def asked(rpc: Rpc, name: str) -> bytes:
@@ -147,7 +149,7 @@ def framed(message: bytes) -> bytes:
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
-def unframed(body: bytes, encoding: bytes, limit: int) -> bytes:
+def unframed(body: bytes, encoding: bytes, limit: int) -> Message:
     """The one message of a unary call. `encoding` is that of the grpc-encoding header; `limit` in bytes.
 
     Raises InvalidRequest for anything but one whole message, BodyTooLarge for one that unpacks to more than `limit`.
@@ -157,7 +159,7 @@ def unframed(body: bytes, encoding: bytes, limit: int) -> bytes:
     length = int.from_bytes(body[1:5], "big")
     if len(body) != 5 + length:
         raise InvalidRequest(f"a gRPC message of {length} bytes in {len(body) - 5}; a unary call sends exactly one")
-    message = body[5:]
+    message = memoryview(body)[5:]
     if not body[0]:
         return message
     if encoding not in (b"gzip", b"deflate"):

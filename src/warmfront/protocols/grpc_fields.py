@@ -14,6 +14,7 @@ _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 _MAX_FIELD = (1 << 29) - 1
 
 Value = str | int | float | bool
+Message = bytes | memoryview
 
 
 def varint(number: int) -> bytes:
@@ -37,20 +38,20 @@ def number_field(number: int, value: int) -> bytes:
     return varint(number << 3 | _VARINT) + varint(value) if value else b""
 
 
-def texts(message: bytes, path: tuple[int, ...]) -> list[bytes]:
+def texts(message: Message, path: tuple[int, ...]) -> list[bytes]:
     """Every value of the string field at `path`, the numbers that lead to it through messages, in order.
 
     Raises InvalidRequest for what is not a protobuf message as far as it must be read.
     """
-    return [message[begin:end] for begin, end in _found(message, 0, len(message), path)]
+    return [bytes(message[begin:end]) for begin, end in _found(message, 0, len(message), path)]
 
 
-def replaced(message: bytes, path: tuple[int, ...], value: bytes) -> bytes:
-    """The message with `value` wherever the string field at `path` stands, and the lengths around it corrected."""
-    return b"".join(_rewritten(message, 0, len(message), path, value))
+def replaced(message: Message, path: tuple[int, ...], value: bytes) -> list[Message]:
+    """The message in pieces, with `value` wherever the string field at `path` stands, lengths around it corrected."""
+    return list(_rewritten(message, 0, len(message), path, value))
 
 
-def parameters(message: bytes, number: int) -> Mapping[str, Value]:
+def parameters(message: Message, number: int) -> Mapping[str, Value]:
     """A `map<string, InferParameter>` of Open Inference at field `number`."""
     found: dict[str, Value] = {}
     for entry, end in _found(message, 0, len(message), (number,)):
@@ -65,7 +66,7 @@ def parameters(message: bytes, number: int) -> Mapping[str, Value]:
     return found
 
 
-def _parameter(message: bytes, begin: int, end: int) -> Value | None:
+def _parameter(message: Message, begin: int, end: int) -> Value | None:
     """InferParameter: bool_param = 1, int64_param = 2, string_param = 3, double_param = 4, uint64_param = 5."""
     value: Value | None = None
     for field, kind, _, start, stop in _fields(message, begin, end):
@@ -79,7 +80,7 @@ def _parameter(message: bytes, begin: int, end: int) -> Value | None:
     return value
 
 
-def _rewritten(message: bytes, begin: int, end: int, path: tuple[int, ...], value: bytes) -> Iterator[bytes]:
+def _rewritten(message: Message, begin: int, end: int, path: tuple[int, ...], value: bytes) -> Iterator[Message]:
     wanted, rest = path[0], path[1:]
     copied = begin
     for field, kind, tag_at, start, stop in _fields(message, begin, end):
@@ -92,7 +93,7 @@ def _rewritten(message: bytes, begin: int, end: int, path: tuple[int, ...], valu
     yield message[copied:end]
 
 
-def _found(message: bytes, begin: int, end: int, path: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _found(message: Message, begin: int, end: int, path: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     wanted, rest = path[0], path[1:]
     for field, kind, _, start, stop in _fields(message, begin, end):
         if field == wanted and kind == _LENGTH:
@@ -102,7 +103,7 @@ def _found(message: bytes, begin: int, end: int, path: tuple[int, ...]) -> Itera
                 yield start, stop
 
 
-def _fields(message: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
+def _fields(message: Message, begin: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
     """Of each field of the message between `begin` and `end`: number, wire type, where it begins, and begin and end of
     its value.
     """
@@ -114,7 +115,7 @@ def _fields(message: bytes, begin: int, end: int) -> Iterator[tuple[int, int, in
         yield field, kind, tag_at, start, position
 
 
-def _tag(message: bytes, position: int, end: int) -> tuple[int, int, int]:
+def _tag(message: Message, position: int, end: int) -> tuple[int, int, int]:
     tag, position = _varint(message, position, end)
     field = tag >> 3
     if not 0 < field <= _MAX_FIELD:
@@ -122,7 +123,7 @@ def _tag(message: bytes, position: int, end: int) -> tuple[int, int, int]:
     return field, tag & 7, position
 
 
-def _value(message: bytes, kind: int, position: int, end: int) -> tuple[int, int]:
+def _value(message: Message, kind: int, position: int, end: int) -> tuple[int, int]:
     """Where the value begins, its length left out, and where it ends."""
     start = position
     if kind == _LENGTH:
@@ -139,7 +140,7 @@ def _value(message: bytes, kind: int, position: int, end: int) -> tuple[int, int
     return start, stop
 
 
-def _varint(message: bytes, position: int, end: int) -> tuple[int, int]:
+def _varint(message: Message, position: int, end: int) -> tuple[int, int]:
     number = shift = 0
     while position < end and shift < 70:
         byte = message[position]
@@ -151,5 +152,5 @@ def _varint(message: bytes, position: int, end: int) -> tuple[int, int]:
     raise InvalidRequest(f"not a protobuf message: a number that does not end at byte {position}")
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")
+def _text(data: Message) -> str:
+    return bytes(data).decode("utf-8", "backslashreplace")

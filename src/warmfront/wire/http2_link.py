@@ -8,17 +8,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from struct import Struct
 from typing import Any, cast
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, DataReceived, Event
+from h2.events import DataReceived, Event
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame
 
+from warmfront.wire.http2_frames import LARGE, Http2
 from warmfront.wire.messages import Headers
 
 _log = logging.getLogger(__name__)
@@ -28,35 +26,8 @@ MAX_FRAME = 1 << 20
 # What all streams of a connection may have under way together; a stream's own window is what bounds its body.
 CONNECTION_WINDOW = 256 << 20
 _FIRST_WINDOW = 65_535  # RFC 9113 section 6.9.2
-_COPY_LIMIT = 16_384  # from here on a piece of a body is handed to the transport instead of being copied into a frame
 HIGH_WATER = 262_144  # a stream with more than this to send asks whoever writes it to pause
 _MAX_STUCK = 1 << 20  # acknowledgements may pile up to here for a peer that does not read
-_FRAME_HEAD = Struct(">HBBBL")
-
-
-class _H2(H2Connection):
-    """`h2` with two differences: bodies are not copied on their way out, and a peer that says GOAWAY is still owed,
-    and still owes, what is under way (RFC 9113 section 6.8), where `h2` takes it for the end.
-    """
-
-    def __init__(self, config: H2Configuration) -> None:
-        super().__init__(config)
-        self.pieces: list[bytes | memoryview] = []
-
-    def _prepare_for_sending(self, frames: list[Frame]) -> None:
-        pieces = self.pieces
-        for frame in frames:
-            if type(frame) is DataFrame and len(frame.data) >= _COPY_LIMIT:
-                size, ends = len(frame.data), "END_STREAM" in frame.flags
-                pieces.append(_FRAME_HEAD.pack(size >> 8, size & 255, 0, ends, frame.stream_id))
-                pieces.append(frame.data)
-            else:
-                pieces.append(frame.serialize())
-
-    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
-        event = ConnectionTerminated()
-        event.last_stream_id = frame.last_stream_id
-        return [], [event]
 
 
 class _Outgoing:
@@ -81,7 +52,7 @@ class Link(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, *, client: bool, stream_window: int, max_streams: int, max_header_bytes: int) -> None:
-        self.h2 = _H2(H2Configuration(client_side=client, header_encoding=None))
+        self.h2 = Http2(H2Configuration(client_side=client, header_encoding=None))
         self.h2.local_settings = Settings(
             client=client,
             initial_values={
@@ -247,7 +218,7 @@ class Link(asyncio.Protocol):
                 outgoing.pieces.popleft()
             outgoing.size -= len(piece)
             last = outgoing.ended and not outgoing.pieces and not outgoing.trailers
-            h2.send_data(stream_id, piece if len(piece) >= _COPY_LIMIT else bytes(piece), end_stream=last)
+            h2.send_data(stream_id, piece if len(piece) >= LARGE else bytes(piece), end_stream=last)
             if last:
                 self._outgoing.pop(stream_id, None)
                 return False
@@ -270,7 +241,7 @@ def _joined(pieces: list[bytes | memoryview]) -> list[bytes | memoryview]:
     joined: list[bytes | memoryview] = []
     small: list[bytes | memoryview] = []
     for piece in pieces:
-        if len(piece) < _COPY_LIMIT:
+        if len(piece) < LARGE:
             small.append(piece)
             continue
         if small:
