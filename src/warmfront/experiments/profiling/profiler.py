@@ -71,10 +71,14 @@ class _Pace:
 
 @dataclass(slots=True)
 class _Bill:
-    """All that is to be done."""
+    """All that is to be done: starts of each variant, for they differ a hundredfold, and answers."""
 
-    starts: _Pace = field(default_factory=lambda: _Pace(10.0))
+    starts: dict[str, _Pace] = field(default_factory=dict)
     answers: _Pace = field(default_factory=lambda: _Pace(0.01))
+
+    @property
+    def paces(self) -> list[_Pace]:
+        return [*self.starts.values(), self.answers]
 
 
 class Profiler:
@@ -97,7 +101,7 @@ class Profiler:
         """Measure what is missing. Scaling that was changed is given back, whatever happens."""
         await self._site.give_back(self._book.lent(), self._book)
         for subject in self._subjects:
-            self._bill.starts.left += self._starts_left(subject)
+            self._bill.starts[subject.variant.name] = _Pace(10.0, left=self._starts_left(subject))
             self._bill.answers.left += sum(len(self._missing(subject, level)) for level in LEVELS)
         try:
             for subject in self._subjects:
@@ -124,7 +128,7 @@ class Profiler:
         except WarmfrontError as error:
             reason = await self._site.reason(subject)
             self.troubles[subject.variant.name] = f"{error}" + (f"; {reason}" if reason else "")
-            self._bill.starts.left -= min(self._starts_left(subject), self._bill.starts.left)
+            self._bill.starts[subject.variant.name].left = 0
             lost = sum(len(self._missing(subject, level)) for level in LEVELS)
             self._bill.answers.left -= min(lost, self._bill.answers.left)
 
@@ -150,7 +154,7 @@ class Profiler:
             row = await self._cold(subject)
             if row is not None:
                 self._book.add(row)
-                self._bill.starts.step(_now() - began)
+                self._bill.starts[subject.variant.name].step(_now() - began)
                 self._tell(subject, "started")
                 return
         raise SetupError(f"somebody else woke it {_TRIES} times; stop its traffic while it is measured")
@@ -268,8 +272,8 @@ class Profiler:
 
     def _tell(self, subject: Subject, stage: str) -> None:
         self._progress.variant, self._progress.stage = subject.variant.name, stage
-        self._progress.remaining_s = self._bill.starts.remaining_s + self._bill.answers.remaining_s
-        self._progress.spent_s = self._bill.starts.spent_s + self._bill.answers.spent_s
+        self._progress.remaining_s = sum(pace.remaining_s for pace in self._bill.paces)
+        self._progress.spent_s = sum(pace.spent_s for pace in self._bill.paces)
         self._changed(self._progress)
 
 
