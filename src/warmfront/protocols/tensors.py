@@ -12,7 +12,7 @@ import msgspec
 from warmfront.cloudevents import Headers
 from warmfront.errors import Unprocessable, UpstreamFailed
 from warmfront.protocols import values
-from warmfront.protocols.bodies import Asked, Back, Conversion, fields
+from warmfront.protocols.bodies import MAX_READ, Asked, Back, Conversion, fields, readable
 from warmfront.protocols.open_inference import JSON_LENGTH, OBJECTIVES, json_part
 from warmfront.protocols.tensorflow_serving import DEFAULT_SIGNATURE
 from warmfront.protocols.values import Tensor
@@ -22,7 +22,7 @@ from warmfront.wire.messages import first
 
 
 def _from_columns(asked: Asked) -> tuple[bytes, Back | None]:
-    found = fields(asked.body)
+    found = fields(readable(asked.body))
     if found.get("signature_name", DEFAULT_SIGNATURE) != DEFAULT_SIGNATURE:
         raise Unprocessable("open-inference knows no signatures; leave signature_name out")
     rows = "instances" in found
@@ -82,7 +82,7 @@ def _to_predictions(rows: int, headers: Headers, body: bytes) -> tuple[Headers, 
 
 def _outputs(headers: Headers, body: bytes) -> list[Tensor]:
     try:
-        outputs = [_shown(tensor) for tensor in _tensors(headers, body, "outputs")]
+        outputs = [_shown(tensor) for tensor in _tensors(headers, readable(body), "outputs")]
     except (ValueError, Unprocessable) as error:
         raise UpstreamFailed(f"answered what is no Open Inference response: {error}") from None
     if not outputs:
@@ -128,8 +128,8 @@ def _to_rows(asked: Asked) -> tuple[bytes, Back | None]:
 
 
 def _request(asked: Asked) -> tuple[list[Tensor], _Wanted]:
-    length = first(asked.headers, JSON_LENGTH)
-    found = fields(asked.body if length is None else json_part(asked.body, length))
+    length, body = first(asked.headers, JSON_LENGTH), readable(asked.body)
+    found = fields(body if length is None else json_part(body, length))
     if beyond := {name.lower() for name in found.get("parameters") or ()} - OBJECTIVES - {"binary_data_output"}:
         raise Unprocessable(f"the parameters {', '.join(sorted(beyond))} have no place in that protocol")
     try:
@@ -150,6 +150,8 @@ def _to_response(wanted: _Wanted, headers: Headers, body: bytes) -> tuple[Header
 
     A single output bears no name there: it gets the one that was asked for, else the key it stands under.
     """
+    if len(body) > MAX_READ:
+        raise UpstreamFailed(f"answered {len(body)} bytes, more than are converted ({MAX_READ})")
     found = fields(body)
     key = next((key for key in ("outputs", "predictions") if key in found), "")
     if not key:

@@ -20,6 +20,8 @@ def convert(client: str, variant: str, body: bytes) -> bytes:
         b'{"instances": [1.0, NaN, -Infinity]}',
         b'{"instances": [{"b64": "aGk="}], "signature_name": "serving_default"}',
         b"not even JSON: the server says so best",
+        b'{"instances": [{"b": "inputs"}], "a": "signature_name "}',
+        b'{"instances": [' + b'{"x": 1}, ' * 100 + b"{}]}",
     ],
 )
 def test_rows_pass_untouched(body):
@@ -33,6 +35,7 @@ def test_rows_pass_untouched(body):
     [
         (b'{"inputs": {"x": [1.0]}}', "no column format"),
         (b'{"instances": [1.0, NaN], "signature_name": "other"}', "knows no signatures"),
+        (b'{"instances": [' + b'{"x": 1}, ' * 100 + b'{}], "signature_name": "other"}', "knows no signatures"),
     ],
 )
 def test_what_kserve_has_no_word_for(body, told):

@@ -179,3 +179,12 @@ def test_a_scalar_stays_one():
     sent, reply = ask("tensorflow-serving", "open-inference", {"inputs": {"x": 1.5}})
     assert sent == {"inputs": [{"name": "x", "shape": [], "datatype": "FP32", "data": [1.5]}]}
     assert reply({"outputs": [{"name": "y", "shape": [], "datatype": "FP32", "data": [2.5]}]}) == {"outputs": 2.5}
+
+
+def test_large_bodies_are_not_read():
+    """A conversion holds everybody else up, so it has a limit, both ways."""
+    with pytest.raises(Unprocessable, match="a body of 4194305 bytes is not converted"):
+        ask("tensorflow-serving", "open-inference", b" " * (4 * 1024 * 1024 + 1))
+    _, reply = ask("tensorflow-serving", "open-inference", {"inputs": {"x": [1]}})
+    with pytest.raises(UpstreamFailed, match="is not converted"):
+        reply(b" " * (4 * 1024 * 1024 + 1))
