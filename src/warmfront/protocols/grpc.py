@@ -169,6 +169,8 @@ def unframed(body: bytes, encoding: bytes, limit: int) -> Message:
         unpacked = unpacker.decompress(message, limit + 1)
     except zlib.error as error:
         raise InvalidRequest(f"the message is not {encoding.decode()}: {error}") from None
+    if len(unpacked) <= limit and not unpacker.eof:
+        raise InvalidRequest(f"the message is not {encoding.decode()}: it ends too early")
     if len(unpacked) > limit:
         raise BodyTooLarge(f"message above {limit} bytes once unpacked; send less")
     return unpacked

@@ -65,12 +65,12 @@ class Frames(FrameBuffer):
         return super().__next__()
 
     def _begin_large(self, head: memoryview, size: int) -> bool:
-        if size < 9 or head[3] != _DATA_TYPE or head[4] & _PADDED or self._headers_buffer:
+        if size < 9:
             return False
         length = int.from_bytes(head[:3], "big")
-        if length < LARGE:
+        self._validate_frame_length(length)  # before its body comes
+        if length < LARGE or head[3] != _DATA_TYPE or head[4] & _PADDED or self._headers_buffer:
             return False
-        self._validate_frame_length(length)
         self._large, self._missing, self._pieces = Frame.parse_frame_header(head)[0], length, []
         return True
 

@@ -90,6 +90,7 @@ class Link(asyncio.Protocol):
                 if hear is not None and not self.lost:
                     hear(event)
         except ProtocolError as error:
+            self._outgoing.clear()
             self.flush()
             self.broken(str(error) or type(error).__name__)
             return

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import uvloop
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from warmfront.wire.messages import Exchange, Headers
 from warmfront.wire.pool import Call, Failure, Origin, Pool
@@ -199,3 +202,75 @@ def pooling():
             await pool.close()
 
     return pooling
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    """Let the loop run until `condition` holds; `run` fails the test when it never does."""
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture(name="until")
+def _until_fixture():
+    """Wait for a condition of this process."""
+    return _until
+
+
+class Peer:
+    """A client of raw HTTP/2: requests by stream, events as they come."""
+
+    def __init__(self, reader, writer):
+        self.h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self.reader, self.writer = reader, writer
+        self.h2.initiate_connection()
+        self.events = []
+
+    async def send(self):
+        self.writer.write(self.h2.data_to_send())
+        await self.writer.drain()
+
+    async def ask(self, path="/", body=None, *, method=b"POST", headers=(), end=True):
+        stream = self.h2.get_next_available_stream_id()
+        head = [(b":method", method), (b":scheme", b"http"), (b":authority", b"a:1"), (b":path", path.encode())]
+        self.h2.send_headers(stream, [*head, *headers], end_stream=end and body is None)
+        if body is not None:
+            self.h2.send_data(stream, body, end_stream=end)
+        await self.send()
+        return stream
+
+    async def until(self, kind, stream=None):
+        """The first event of this kind (on this stream)."""
+        while True:
+            for event in self.events:
+                if isinstance(event, kind) and stream in (None, getattr(event, "stream_id", None)):
+                    return event
+            data = await self.reader.read(65536)
+            if not data:
+                raise ConnectionResetError
+            for event in self.h2.receive_data(data):
+                self.events.append(event)
+                if isinstance(event, DataReceived):
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            await self.send()
+
+    async def reply(self, stream):
+        """Status and body."""
+        await self.until(StreamEnded, stream)
+        status = dict((await self.until(ResponseReceived, stream)).headers)[b":status"]
+        parts = [e.data for e in self.events if isinstance(e, DataReceived) and e.stream_id == stream]
+        return int(status), b"".join(parts)
+
+
+@pytest.fixture
+def peer(opened):
+    """Opens a raw HTTP/2 client; all are closed in the end."""
+
+    async def connect(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        made = Peer(reader, writer)
+        made.reset = writer.transport.abort
+        opened.append(made)
+        await made.send()
+        return made
+
+    return connect
