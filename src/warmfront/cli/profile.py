@@ -152,7 +152,10 @@ def _show(console: "Console", task: str, measured: "Measured", inputs: "Labelled
         beaten = dominated(points)
         console.print(profile_tables.front(figures, {one.variant: one.by for one in beaten}))
         for one in beaten:
-            console.print(f"{one.variant} is dominated: {one.by} is no worse in anything", markup=False)
+            better = " and ".join(one.better)
+            console.print(
+                f"{one.variant} is dominated: {one.by} has better {better}, and nothing is clearly worse", markup=False
+            )
         for title, table in profile_tables.details(figures):
             console.print(f"\n{title}", style="bold")
             console.print(table)

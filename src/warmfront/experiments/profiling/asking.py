@@ -1,6 +1,7 @@
 """How a variant is asked one input, past the selector, and what its reply says. No clock here and no connection.
 
-A variant is asked in the first of its protocols that takes an input as it is: raw, cloudevents, open-inference.
+A variant is asked in the first of these protocols that it speaks. Where the protocol has requests of its own, an input
+that is such a request (JSON) is sent as it is; any other is put into the plainest one: one element, without a name.
 """
 
 from typing import Any
@@ -11,11 +12,14 @@ import msgspec
 from warmfront.cloudevents import CloudEvent, Headers, Mode, encode
 from warmfront.domain import Variant
 from warmfront.errors import SetupError
+from warmfront.protocols import INFER, PROTOCOLS
 from warmfront.wire.messages import Response, first
 
-_SPOKEN = ("raw", "cloudevents", "open-inference")
+_SPOKEN = ("raw", "cloudevents", "sagemaker", "open-inference", "tensorflow-serving", "kserve-v1")
 _REQUEST = "dev.warmfront.inference.request"
 _SOURCE = "/warmfront/profile"
+_KEYS = {"open-inference": {"inputs"}, "tensorflow-serving": {"instances", "inputs"}, "kserve-v1": {"instances"}}
+_JSON = [(b"content-type", b"application/json")]
 
 Question = tuple[str, Headers, bytes]
 
@@ -31,40 +35,51 @@ def protocol_of(variant: Variant) -> str:
 def question(variant: Variant, body: bytes, content_type: str) -> Question:
     """Path, headers and body of one POST."""
     protocol = protocol_of(variant)
-    if protocol == "raw":
-        return "/", [(b"content-type", content_type.encode())], body
+    path = PROTOCOLS[protocol].path(INFER, variant.name)
     if protocol == "cloudevents":
         event = CloudEvent(
             id="1", source=_SOURCE, type=_REQUEST, subject=variant.task, datacontenttype=content_type, data=body
         )
-        return "/", *encode(event, Mode.BINARY)
-    headers = [(b"content-type", b"application/json")]
-    return f"/v2/models/{variant.name}/infer", headers, msgspec.json.encode({"inputs": [_tensor(body, content_type)]})
-
-
-def _tensor(body: bytes, content_type: str) -> dict[str, Any]:
-    if content_type.startswith("text/"):
-        return {"name": "text", "shape": [1], "datatype": "BYTES", "data": [body.decode()]}
-    return {"name": "image", "shape": [1, len(body)], "datatype": "UINT8", "data": list(body)}
+        return path, *encode(event, Mode.BINARY)
+    if protocol not in _KEYS:
+        return path, [(b"content-type", content_type.encode())], body
+    if _KEYS[protocol] & _fields(body).keys():
+        return path, _JSON, body
+    element = body.decode() if content_type.startswith("text/") else list(body)
+    asked: dict[str, Any] = {"instances": [element]}
+    if protocol == "open-inference":
+        text = isinstance(element, str)
+        tensor = {
+            "name": "text" if text else "image", "shape": [1] if text else [1, len(element)],
+            "datatype": "BYTES" if text else "UINT8", "data": [element] if text else element,
+        }  # fmt: skip
+        asked = {"inputs": [tensor]}
+    return path, _JSON, msgspec.json.encode(asked)
 
 
 def label_of(reply: Response) -> str | None:
-    """The label of a good reply: its header, else `label` of its JSON, else the output of that name; None without."""
+    """The label of a good reply: its header, else what its JSON says; None when it does not say.
+
+    In JSON: `label`, or the output of that name; else the one prediction or output there is, of several numbers the
+    place of the largest, counted from 0.
+    """
     said = first(reply.headers, b"warmfront-label")
     if said is not None:
         return unquote(said.decode("latin-1"))
-    try:
-        answer = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+    answer = _decoded(reply.body)
     if not isinstance(answer, dict):
-        return str(answer) if isinstance(answer, str | int) else None
+        return _plain(answer)
     if "label" in answer:
-        return str(answer["label"])
-    for output in answer.get("outputs") or ():
-        if output.get("name") == "label" and output.get("data"):
-            value = output["data"][0]
-            return str(value)
+        return _plain(answer["label"])
+    outputs = answer.get("outputs")
+    if isinstance(outputs, list):
+        named = [one for one in outputs if isinstance(one, dict) and one.get("name") == "label"] or outputs[:1]
+        data = [one.get("data") if isinstance(one, dict) else one for one in named]
+        return _best(data[0]) if data else None
+    predictions = answer.get("predictions")
+    if isinstance(predictions, list) and predictions:
+        one = predictions[0]
+        return _plain(one.get("label")) if isinstance(one, dict) else _best(one)
     return None
 
 
@@ -79,10 +94,31 @@ def told_s(reply: Response, name: str) -> float | None:
 
 def complaint(reply: Response) -> str:
     """What an error reply says, on one line."""
-    text = reply.body[:300].decode(errors="replace")
-    try:
-        answer = msgspec.json.decode(reply.body)
-        text = str(answer.get("error") or answer.get("detail") or text)
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
-        pass
+    answer = _fields(reply.body)
+    text = str(answer.get("error") or answer.get("detail") or reply.body[:300].decode(errors="replace"))
     return f"{reply.status}: {' '.join(text.split())}"
+
+
+def _best(value: Any) -> str | None:
+    """The value, or of several numbers the place of the largest; a list of one thing is that thing."""
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, list) and value and all(isinstance(one, int | float) for one in value):
+        return str(value.index(max(value)))
+    return _plain(value)
+
+
+def _plain(value: Any) -> str | None:
+    return str(value) if isinstance(value, str | int) else None
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    found = _decoded(body)
+    return found if isinstance(found, dict) else {}
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -24,23 +24,30 @@ def front(path: Path, task: str, points: Sequence[Point], dominated: Sequence[st
     most = max(point.memory_mb for point in points)
     for i, one in enumerate(points):
         colour = "#bbbbbb" if one.variant in dominated else _COLOURS[i % len(_COLOURS)]
-        axes.plot([one.warm_s, one.from_zero_s], [one.accuracy] * 2, "-", color=colour, linewidth=1.2)
-        axes.plot(one.warm_s, one.accuracy, "o", color=colour, markersize=5)
+        axes.plot([one.warm.p50, one.from_zero.p50], [one.accuracy] * 2, "-", color=colour, linewidth=1.2)
+        axes.plot(one.warm.p50, one.accuracy, "o", color=colour, markersize=5)
         axes.scatter(
-            one.from_zero_s, one.accuracy, s=30 + 370 * one.memory_mb / most, facecolors="none", edgecolors=colour,
+            one.from_zero.p50, one.accuracy, s=30 + 370 * one.memory_mb / most, facecolors="none", edgecolors=colour,
             linewidths=1.5,
         )  # fmt: skip
         name = f"{one.variant}, {one.memory_mb:.0f} MB" + (", dominated" if one.variant in dominated else "")
         axes.annotate(
-            name, (one.warm_s, one.accuracy), xytext=(0, 7), textcoords="offset points", fontsize=8, color="#333333"
+            name, (one.warm.p50, one.accuracy), xytext=(0, 7), textcoords="offset points", fontsize=8, color="#333333"
         )
-    steps = sorted((p for p in points if p.variant not in dominated), key=lambda p: p.from_zero_s)
+    steps = sorted((p for p in points if p.variant not in dominated), key=lambda p: p.from_zero.p50)
     axes.step(
-        [p.from_zero_s for p in steps], [p.accuracy for p in steps], where="post", color="#999999", linewidth=0.9,
+        [p.from_zero.p50 for p in steps], [p.accuracy for p in steps], where="post", color="#999999", linewidth=0.9,
         linestyle=":", zorder=0,
     )  # fmt: skip
+    axes.xaxis.set_major_formatter(lambda seconds, _: _said(seconds))
     axes.margins(x=0.12, y=0.18)
-    axes.set_xlabel("seconds to an answer: dot warm, ring from zero, as large as its memory")
+    axes.set_xlabel("time to an answer: dot warm, ring from zero, as large as its memory")
     axes.set_ylabel("share right")
     axes.set_title(f"Variants of {task}", fontsize=10, loc="left")
     figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _said(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:g} s"
+    return f"{seconds * 1e3:g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:g} µs"

@@ -39,7 +39,7 @@ class Figures:
 
     `warm` is the model's own time when the variant tells it (`told`), else the round trip; `base` is that without what
     the size adds. `declared` is what its
-    profile said before.
+    profile said before, `right` the indices of the inputs that were answered right.
     """
 
     variant: str
@@ -54,6 +54,7 @@ class Figures:
     base: Times | None = None
     per_kib_s: float = 0.0
     accuracy: Share | None = None
+    right: frozenset[int] = frozenset()
     by_size: tuple[SizeClass, ...] = ()
     by_group: dict[str, Share] = field(default_factory=dict)
     by_load: tuple[Load, ...] = ()
@@ -95,7 +96,8 @@ def figures(variant: str, revision: str, declared: Profile, rows: Sequence[Row],
         warm=times([_took(row) for row in alone]),
         told=bool(alone) and all(row.execution_s is not None for row in alone),
         per_kib_s=slope, base=times([max(_took(row) - slope * row.size_bytes / 1024, _LEAST_S) for row in alone]),
-        accuracy=_share(judged), by_size=tuple(_by_size(judged)),
+        accuracy=_share(judged), right=frozenset(row.index for row in judged if row.right),
+        by_size=tuple(_by_size(judged)),
         by_group=_by_group(judged, data), by_load=tuple(_by_load(answers, own)),
         memory_mb=memory.memory_mb if memory else None, memory_source=memory.source if memory else "",
     )  # fmt: skip

@@ -8,6 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -29,7 +30,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     all_figures = [one for _, one, _ in found]
     (folder / FIGURES).write_bytes(
-        msgspec.json.format(msgspec.json.encode([asdict(one) for one in all_figures]), indent=1) + b"\n"
+        msgspec.json.format(msgspec.json.encode([_plain(one) for one in all_figures]), indent=1) + b"\n"
     )
     complete = [(v, one, p) for v, one, p in found if _complete(p)]
     if not complete:
@@ -56,6 +57,11 @@ def table(variants: Sequence[tuple[Variant, Profile, float]]) -> str:
              variant.concurrency, variant.max_replicas, profile.latency_per_kib_s, float(f"{slowdown_s:.2g}"))
         )  # fmt: skip
     return out.getvalue()
+
+
+def _plain(one: Figures) -> dict[str, Any]:
+    """All figures of a variant but which inputs it got right: that is in the predictions."""
+    return {name: value for name, value in asdict(one).items() if name != "right"}
 
 
 def _complete(profile: Profile) -> bool:

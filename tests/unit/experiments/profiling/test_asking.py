@@ -45,10 +45,25 @@ def test_as_open_inference():
     assert (tensor["datatype"], tensor["shape"], tensor["data"]) == ("UINT8", [1, 2], [0, 255])
 
 
+def test_as_rows():
+    """A request of the protocol goes as it is; anything else becomes its one row."""
+    own = b'{"instances": [{"image": [0, 1]}], "signature_name": "serving_default"}'
+    assert question(variant("tensorflow-serving"), own, "application/json") == (
+        "/v1/models/v:predict", [(b"content-type", b"application/json")], own,
+    )  # fmt: skip
+    assert question(variant("kserve-v1"), b"\x00\xff", "application/octet-stream")[2] == b'{"instances":[[0,255]]}'
+    assert question(variant("kserve-v1"), b"hallo", TEXT)[2] == b'{"instances":["hallo"]}'
+    assert question(variant("sagemaker"), b"hallo", TEXT) == (
+        "/invocations",
+        [(b"content-type", TEXT.encode())],
+        b"hallo",
+    )
+
+
 def test_nobody_speaks_it():
     """What it speaks and what is spoken here."""
-    with pytest.raises(SetupError, match="v speaks sagemaker; profile asks in raw, cloudevents, open-inference"):
-        question(variant("sagemaker"), b"", TEXT)
+    with pytest.raises(SetupError, match="v speaks open-inference-grpc; profile asks in raw, cloudevents, sagemaker"):
+        question(variant("open-inference-grpc"), b"", TEXT)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +74,12 @@ def test_nobody_speaks_it():
         ([], b'{"label": 7}', "7"),
         ([], b'"de"', "de"),
         ([], b'{"outputs": [{"name": "score", "data": [1]}, {"name": "label", "data": ["de"]}]}', "de"),
+        ([], b'{"predictions": [[0.1, 0.7, 0.2]]}', "1"),
+        ([], b'{"predictions": ["de"]}', "de"),
+        ([], b'{"predictions": [{"label": "de", "score": 0.5}]}', "de"),
+        ([], b'{"outputs": [[0.1, 0.2, 0.7]]}', "2"),
+        ([], b'{"outputs": [{"name": "probabilities", "data": [0.9, 0.1]}]}', "0"),
+        ([], b'{"predictions": []}', None),
         ([], b'{"answer": 1}', None),
         ([], b"not JSON", None),
         ([], b"[1, 2]", None),

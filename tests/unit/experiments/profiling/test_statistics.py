@@ -2,7 +2,7 @@
 
 import pytest
 
-from warmfront.experiments.profiling.statistics import Share, Times, per_kib, size_classes, times
+from warmfront.experiments.profiling.statistics import Share, Times, clearly_more_right, per_kib, size_classes, times
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,25 @@ def test_times():
     assert times([]) is None
     assert times([4.0, 1.0, 2.0, 3.0]) == Times(4, 2.5, 4.0)
     assert times([float(i) for i in range(1, 101)]) == Times(100, 50.5, 95.0)
+
+
+def test_where_a_median_lies():
+    """Of 5 values anywhere among them, of 100 between the 41st and the 60th; of two nobody knows."""
+    five, hundred, two = (times([float(i) for i in range(1, n + 1)]) for n in (5, 100, 2))
+    assert (five.low, five.high) == (1.0, 5.0)
+    assert (hundred.low, hundred.high) == (41.0, 60.0)
+    assert (two.low, two.high) == (0.75, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "clear"), [(10, 2, 1), (2, 10, -1), (10, 4, 0), (0, 0, 0), (4, 0, 1), (3, 0, 0)]
+)
+def test_mcnemar(mine, theirs, clear):
+    """Of inputs that one alone got right; 50 that both did say nothing. 10 - 2 = 8 is above 1.96 * sqrt(12) = 6.8."""
+    both = set(range(100, 150))
+    assert (
+        clearly_more_right(frozenset(both | set(range(mine))), frozenset(both | set(range(50, 50 + theirs)))) == clear
+    )
 
 
 @pytest.mark.parametrize(
