@@ -223,3 +223,54 @@ def test_unknown_image_is_told(tmp_path: Path) -> None:
     """An image without a folder says where was looked."""
     with pytest.raises(SetupError, match="functions/no_such_thing"):
         find_folder(tmp_path, "dev.local/no-such-thing:v1")
+
+
+DIGITS = {
+    obj["metadata"]["name"]: obj
+    for name in ("digits", "digits-grpc", "digits-tensorflow-serving")
+    for obj in load_manifests(KNATIVE / "components" / name)
+}
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_digits_variant(name: str) -> None:
+    """A second task's variants sleep until needed, give up what `restricted` wants, and declare profiles that parse."""
+    service = DIGITS[name]
+    variant = variant_of(service)
+    template = service["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert variant.task == "digits"
+    assert variant.profile.accuracy is not None
+    assert template["metadata"]["annotations"]["autoscaling.knative.dev/initial-scale"] == "0"
+    (other,) = SERVICES["langid-cld2"]["spec"]["template"]["spec"]["containers"]
+    assert other["securityContext"].items() <= container["securityContext"].items()
+    assert set(container["securityContext"]) - set(other["securityContext"]) <= {"runAsUser"}
+
+
+@pytest.mark.parametrize("name", sorted(DIGITS.keys() - {"digits-tensorflow-serving"}))
+def test_digits_image_is_a_function_folder(name: str) -> None:
+    """Each of our own images names a folder with the five files; the model that it is told to load is kept."""
+    (container,) = DIGITS[name]["spec"]["template"]["spec"]["containers"]
+    folder = find_folder(ROOT, container["image"])
+    assert [file for file in FIVE_FILES if not (folder / file).is_file()] == []
+    env = {entry["name"]: entry["value"] for entry in container.get("env", [])}
+    assert list((ROOT / "functions" / "digits_models").glob(f"{env.get('DIGITS_MODEL', 'linear')}*"))
+
+
+def test_digits_component_is_measured_whole() -> None:
+    """The five of the demo declare all of a profile; the better models take longer to start."""
+    five = {
+        obj["metadata"]["name"]: variant_of(obj).profile for obj in load_manifests(KNATIVE / "components" / "digits")
+    }
+    assert len(five) == 5
+    assert all(p.accuracy and p.memory_mb and p.latency_s and p.cold_start_s for p in five.values())
+    starts = {name: profile.cold_start_s.p50 for name, profile in five.items() if profile.cold_start_s}
+    assert starts["digits-linear"] < starts["digits-onnx-large"] < starts["digits-tfserving"]
+
+
+def test_ports_of_grpc_variants_are_named_for_it() -> None:
+    """What speaks gRPC has a port named h2c, and nothing else has."""
+    for service in [*SERVICES.values(), *DIGITS.values()]:
+        ports = service["spec"]["template"]["spec"]["containers"][0]["ports"]
+        speaks = service["metadata"].get("annotations", {}).get("warmfront.dev/protocols", "")
+        assert (ports[0].get("name") == "h2c") == speaks.endswith("-grpc"), service["metadata"]["name"]
