@@ -6,7 +6,7 @@ What may live here: dealing requests and passing reports on. What must not: the 
 import random
 from collections.abc import Sequence
 
-from warmfront.domain import Action, Decision, Feedback, Observation, Outcome, Request
+from warmfront.domain import Action, Decision, Feedback, Observation, Outcome, Request, Start
 from warmfront.selection.selector import Selector
 
 
@@ -62,9 +62,10 @@ class Several:
         self._owners[outcome.decision_id].observe(outcome, now)
 
     def plan(self, now: float) -> list[Action]:
-        """What any of them wants."""
+        """What any of them wants to start, and what the first, who holds the Lease, keeps and releases."""
         self._exchange(now)
-        return [action for selector in self._selectors for action in selector.plan(now)]
+        first, *others = [selector.plan(now) for selector in self._selectors]
+        return [*first, *(action for plan in others for action in plan if isinstance(action, Start))]
 
     def next_plan_at(self) -> float:
         """The earliest of theirs."""

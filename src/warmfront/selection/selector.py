@@ -347,6 +347,8 @@ class Selector:
         for taught in told:
             subject = self._known.get(taught.variant)
             if subject is not None and subject.variant.revision == taught.revision:
+                if isinstance(taught, Lesson):
+                    subject.used_at = subject.asked_at = now
                 self._learn(subject, taught, now)
 
     def learned(self, now: float) -> Learned:

@@ -4,7 +4,8 @@ Every arrival is asked what it would have gained by one request less at each bus
 during a request's stay, that is the harm the request did; the average harm of the last requests is the toll of the
 next one (Pigou, "The Economics of Welfare", 1920; Naor, "The Regulation of Queue Size by Levying Tolls", 1969). So
 patient requests leave the quick variants to those in a hurry, and hopeless ones go where they are in nobody's way,
-without anybody knowing the traffic's law. What must not live here: what memory and starts cost (warmset/).
+without anybody knowing the traffic's law. Of several selectors each counts what its own requests do to its own ones:
+of the others it knows too little, too late. What must not live here: what memory and starts cost (warmset/).
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ class Tolls:
             fewer = known.with_one_fewer(size, now)
             if fewer is not None:
                 gain = score(fewer, fewer.probability(log_d)) - known.charge - known.toll - chosen.score
-                known.harm += max(gain, 0.0) * (known.in_flight + known.others)
+                known.harm += max(gain, 0.0) * known.in_flight
             known.toll = known.harm / (known.taken + DOUBT)
 
     def forget(self, task: str) -> None:

@@ -143,6 +143,8 @@ class KnownVariant:
         its `likeness`, for `peer_hold_s` at most.
         """
         self._peers[peer] = (count, likeness, self.in_flight, now + self._settings.peer_hold_s)
+        if count:
+            self.used_at = self.asked_at = now
         self._recount(now)
         self.standings.clear()
 

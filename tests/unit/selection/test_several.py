@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from warmfront.domain import PeerReport, Profile, Spread, Status, Warmth
+from warmfront.selection.knowledge import Environment
 from warmfront.selection.learned import Learned
 from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
+from warmfront.selection.variants import KnownVariant
 
 SLOW = Profile(accuracy=0.9, latency_s=Spread(p50=0.1, p95=0.12), cold_start_s=Spread(p50=1.0, p95=1.5))
 
@@ -282,3 +284,13 @@ def test_the_platforms_share_is_inherited_by_strangers(lab):
     for selector in (new, fresh):
         selector.update(lab.seen("stranger", SLOW), 0.0)
     assert lab.numbers(new, "stranger").wait_s > 2 * lab.numbers(fresh, "stranger").wait_s
+
+
+def test_what_peers_use_is_held_by_the_platform_too(lab):
+    """A peer has a request at `v` at 5 s: until its window is over, 60 s later, `v` needs no plan to stay awake."""
+    known = KnownVariant(lab.seen("v", ready=1), Environment(lab.settings))
+    known.shared("peer", 0, 1.0, 5.0)
+    assert not known.held_by_requests(6.0)
+    known.shared("peer", 1, 1.0, 5.0)
+    assert known.held_by_requests(64.0)
+    assert not known.held_by_requests(66.0)
