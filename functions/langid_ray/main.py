@@ -20,6 +20,7 @@ from warmfront.function import ModelFunction, Prediction, Text
 
 # CLD2's own spellings of ISO 639-1; "un" is its word for undetermined.
 LABELS = {"iw": "he", "zh-Hant": "zh", "nb": "no", "nn": "no", "un": "und"}
+CLOSING_S = 6.0  # Ray takes 4
 STORE_BYTES = 80 << 20  # of Ray's object store, which requests do not use; the least that Ray takes is 75 MiB
 
 
@@ -49,9 +50,15 @@ class LanguageId:
         return Response(reply.body, reply.status, {k.decode("latin-1"): v.decode("latin-1") for k, v in reply.headers})
 
 
+def close() -> None:
+    """Drain the application, then end Ray."""
+    serve.shutdown()
+    ray.shutdown()
+
+
 def main() -> None:
     """A Ray of its own, on this machine only, with one application behind its HTTP proxy, until SIGTERM."""
-    with TemporaryDirectory(prefix="ray-") as folder:
+    with TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         ray.init(
             address="local", num_cpus=1, object_store_memory=STORE_BYTES, include_dashboard=False, log_to_driver=False,
             logging_level=logging.WARNING, _temp_dir=folder,
@@ -63,8 +70,11 @@ def main() -> None:
         serve.start(http_options={"host": host, "port": port})
         serve.run(LanguageId.bind(), name="langid", route_prefix="/")
         ended.wait()
-        serve.shutdown()
-        ray.shutdown()
+        # A signal to the whole process group has ended Ray's own processes too: then there is nobody to shut it down.
+        closing = threading.Thread(target=close, daemon=True)
+        closing.start()
+        closing.join(CLOSING_S)
+    os._exit(0)  # what is left of Ray ends with this process, and sooner than by asking each part
 
 
 if __name__ == "__main__":

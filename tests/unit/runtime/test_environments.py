@@ -148,6 +148,17 @@ def test_build_makes_one_environment_per_requirements_and_keeps_it(tmp_path, mon
     assert "already built" in said[-1]
 
 
+def test_a_replica_runs_elsewhere_than_the_state_folder_is_named_from(tmp_path, monkeypatch):
+    """A state folder given as a relative path is found by a replica, whose working directory is its own folder."""
+    function(tmp_path, "echo", requirements="tinydep\n")
+    monkeypatch.chdir(tmp_path)
+    environments = Environments(root=tmp_path, state=Path("state"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse(tmp_path / "wheels")))
+    assert asyncio.run(environments.build("echo", lambda _: None))
+    assert Path(environments.resolve("echo").command[0]).is_absolute()
+
+
 def test_a_failed_build_tells_pips_last_words_and_leaves_nothing_usable(tmp_path, monkeypatch):
     """An environment without its `complete` mark is never used."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
