@@ -1,6 +1,10 @@
 """TensorFlow Serving's REST API before a selector: every golden pair comes through, to the byte."""
 
 import http.client
+import json
+import math
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +14,10 @@ import pytest
 from tests.contract.conftest import Front, Platform
 from tests.contract.half_plus import HalfPlus
 
+from warmfront.errors import SetupError
+from warmfront.runtime.environments import Environments
+
+ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "tensorflow_serving"
 
 
@@ -125,3 +133,73 @@ def test_an_objective_is_told_in_headers(front: Front) -> None:
     assert "meets the objective" in reply.json["error"]
     reply = front.ask("POST", "/v1/models/half_plus_two:predict", body, {"Warmfront-Deadline-Ms": "soon"})
     assert (reply.status, list(reply.json)) == (400, ["error"])
+
+
+# -- a real model in TensorFlow ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits(platform: Platform, front: Front) -> Iterator[int]:
+    """Task `digits`: functions/digits_tfserving in its own environment; the port of the function.
+
+    TensorFlow is no development package: skipped until `warmfront build digits_tfserving` has made that environment.
+    """
+    try:
+        function = Environments(root=ROOT, state=ROOT / ".warmfront").resolve("digits-tfserving")
+    except SetupError as error:
+        pytest.skip(str(error))
+    settings = {"PATH": function.path, "HOST": "127.0.0.1", "PORT": "0", "K_SERVICE": "digits-tfserving"}
+    process = subprocess.Popen(function.command, cwd=function.folder, env=settings, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    found = next(filter(None, (re.search(r"is ready on port (\d+)", line) for line in process.stderr)))
+    platform.add("digits-tfserving", "digits", 0.99, "tensorflow-serving", f"http://127.0.0.1:{found[1]}")
+    while front.ask("GET", "/v1/models/digits").status != 200:
+        pass
+    yield int(found[1])
+    process.terminate()
+    process.communicate(timeout=30)
+
+
+IMAGE = [level / 784 for level in range(784)]
+ASKED = {
+    "rows": (":predict", {"instances": [IMAGE]}),
+    "columns": (":predict", {"inputs": {"image": [IMAGE]}}),
+    "a version": ("/versions/1:predict", {"instances": [{"image": IMAGE}]}),
+    "classify": (":classify", {"signature_name": "classify", "examples": [{"image": IMAGE}]}),
+    "regress": (":regress", {"signature_name": "regress", "context": {"image": IMAGE}, "examples": [{}, {}]}),
+    "not finite": (":predict", {"instances": [[math.nan, math.inf, *IMAGE[2:]]]}),
+    "both formats": (":predict", {"instances": [IMAGE], "inputs": [IMAGE]}),
+    "another signature": (":predict", {"signature_name": "wrong", "instances": [IMAGE]}),
+    "another version": ("/versions/7:predict", {"instances": [IMAGE]}),
+    "another shape": (":predict", {"instances": [[1.0]]}),
+    "metadata": ("/metadata", None),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_tensorflow_answers_through_a_selector_as_without_it(front: Front, digits: int, name: str) -> None:
+    """Status and body are those of the server itself, good answers and errors."""
+    path, document = ASKED[name]
+    method, body = ("GET", None) if document is None else ("POST", json.dumps(document))
+    connection = http.client.HTTPConnection("127.0.0.1", digits, timeout=60)
+    connection.request(method, f"/v1/models/digits-tfserving{path}", body)
+    response = connection.getresponse()
+    alone = response.status, response.read()
+    connection.close()
+    reply = front.ask(method, f"/v1/models/digits{path}", None if body is None else body.encode())
+    assert (reply.status, reply.body) == alone
+    assert (reply.status == 200) == (
+        name not in {"both formats", "another signature", "another version", "another shape"}
+    )
+
+
+def test_an_open_inference_client_reaches_tensorflow(front: Front, digits: int) -> None:
+    """Its tensor becomes a column, the probabilities a tensor: the numbers that TensorFlow Serving's client gets."""
+    tensor = {"name": "image", "datatype": "FP32", "shape": [1, 784], "data": IMAGE}
+    asked = {"id": "7", "inputs": [tensor], "outputs": [{"name": "probabilities"}]}
+    reply = front.ask("POST", "/v2/models/digits/infer", json.dumps(asked).encode())
+    (row,) = front.ask("POST", "/v1/models/digits:predict", json.dumps({"instances": [IMAGE]}).encode()).json[
+        "predictions"
+    ]
+    output = {"name": "probabilities", "datatype": "FP32", "shape": [1, 10], "data": row}
+    assert reply.json == {"model_name": "digits-tfserving", "id": "7", "outputs": [output]}
