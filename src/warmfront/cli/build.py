@@ -8,7 +8,6 @@ import click
 from click.core import ParameterSource
 
 from warmfront.cli.options import STATE
-from warmfront.errors import SetupError
 
 _IMAGES_ONLY = ("tool", "registry", "tag", "dry_run")
 
@@ -41,10 +40,11 @@ def command(
     tag: str,
     dry_run: bool,
 ) -> None:
-    """Make one cached environment per FUNCTION folder (default: all) from its requirements.txt.
+    """Make one cached environment per FUNCTION folder from its requirements.txt.
 
-    A folder whose requirements this environment meets needs none. With --images: one container image per
-    folder, named REGISTRY/FUNCTION:TAG with hyphens, as the manifests name it.
+    Default: the folders whose images knative/ names, and those beside it. A folder whose requirements this
+    environment meets needs none. With --images: one container image per folder, named REGISTRY/FUNCTION:TAG
+    with hyphens, as the manifests name it.
     """
     if images:
         _build_images(functions, root, tool, registry, tag, dry_run=dry_run)
@@ -58,7 +58,7 @@ def command(
 def _build_environments(functions: tuple[str, ...], root: Path, state: Path) -> None:
     from warmfront.runtime.environments import Environments
 
-    names = functions or _folders_with(root, "Procfile")
+    names = functions or _usual(root, "Procfile")
     environments = Environments(root=root, state=state)
     for name in names:
         asyncio.run(environments.build(name, click.echo))
@@ -70,7 +70,7 @@ def _build_images(
     from warmfront.runtime.environments import find_folder
     from warmfront.runtime.images import build_command, build_images, find_engine, image_of
 
-    folders = [find_folder(root, name) for name in functions or _folders_with(root, "Containerfile")]
+    folders = [find_folder(root, name) for name in functions or _usual(root, "Containerfile")]
     engine = tool if tool and dry_run else find_engine(tool)
     commands = [build_command(engine, root, folder, image_of(folder, registry, tag)) for folder in folders]
     if not dry_run:
@@ -80,8 +80,9 @@ def _build_images(
         click.echo(shlex.join(line))
 
 
-def _folders_with(root: Path, file: str) -> list[str]:
-    names = sorted({path.parent.name for pattern in ("functions/*", "*") for path in root.glob(f"{pattern}/{file}")})
-    if not names:
-        raise SetupError(f"{root.resolve()}: no folder with a {file} in functions/ or here; nothing to build")
-    return names
+def _usual(root: Path, file: str) -> list[str]:
+    """What is built when nothing is named."""
+    from warmfront.runtime.folders import folders_with, used
+
+    names, wanted = folders_with(root, file), used(root)
+    return [name for name in names if wanted is None or name in wanted]

@@ -125,7 +125,7 @@ def _installing(console: "Console", status: "Status", line: str) -> None:
     if console.is_terminal:
         status.update(escape(line[: console.width - 4]))
     elif line.startswith(("Collecting", "Installing")):
-        console.print(line[:150], style="dim", markup=False, soft_wrap=True)
+        console.print(line.partition(" (from ")[0][:150], style="dim", markup=False, soft_wrap=True)
 
 
 async def _run(

@@ -8,13 +8,14 @@ import yaml
 from warmfront.errors import SetupError
 
 _KUSTOMIZATION = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_FOLLOWED = frozenset({"apiVersion", "kind", "metadata", "resources"})
+_LISTS = ("resources", "components")
+_FOLLOWED = frozenset({"apiVersion", "kind", "metadata", *_LISTS})
 
 
 def load_manifests(path: Path) -> list[dict[str, Any]]:
     """All objects of a YAML file; of a folder, those its kustomization lists, else of every `*.yaml` below it by name.
 
-    Of a kustomization only `resources` is followed, files and folders on this machine.
+    Of a kustomization `resources` and `components` are followed, files and folders on this machine, and nothing else.
 
     Raises:
         SetupError: a file is missing, is not YAML, or holds something that is not an object with kind and name; a
@@ -41,19 +42,22 @@ def _load(path: Path, above: tuple[Path, ...]) -> list[dict[str, Any]]:
 
 
 def _resources(kustomization: Path) -> list[str]:
-    """What the kustomization lists, if listing is all it does."""
+    """What the kustomization lists, if listing is all it does; components last, as kustomize has it."""
     documents = _documents(kustomization)
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise SetupError(f"{kustomization}: found {len(documents)} documents; wanted one kustomization")
     if more := sorted(documents[0].keys() - _FOLLOWED):
         raise SetupError(
-            f"{kustomization}: found {', '.join(more)}; only `resources` is followed here. "
+            f"{kustomization}: found {', '.join(more)}; only `resources` and `components` are followed here. "
             f"Write out the result and give that: kubectl kustomize {kustomization.parent} > all.yaml"
         )
-    entries = documents[0].get("resources") or []
-    if not isinstance(entries, list) or not all(isinstance(entry, str) and "://" not in entry for entry in entries):
-        raise SetupError(f"{kustomization}: `resources` is {entries!r}; wanted a list of files and folders")
-    return entries
+    found: list[str] = []
+    for key in _LISTS:
+        entries = documents[0].get(key) or []
+        if not isinstance(entries, list) or not all(isinstance(entry, str) and "://" not in entry for entry in entries):
+            raise SetupError(f"{kustomization}: `{key}` is {entries!r}; wanted a list of files and folders")
+        found += entries
+    return found
 
 
 def _objects(file: Path) -> list[dict[str, Any]]:

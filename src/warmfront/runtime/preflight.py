@@ -11,6 +11,7 @@ from pathlib import Path
 from warmfront.errors import SetupError
 from warmfront.kube.preflight import Finding, Status
 from warmfront.runtime.environments import Environments
+from warmfront.runtime.folders import used
 
 _DISK_MB = 500
 
@@ -20,7 +21,7 @@ class MachineFacts:
     """The machine as `up` would find it. `functions`: name -> why it cannot run, empty when it can.
 
     `port_error`: why the ingress' port cannot be had. `state_error`: why the folder cannot be written. `mode`: of the
-    kubeconfig in it, None without one.
+    kubeconfig in it, None without one. `used`: the functions that the project's manifests name, None for all.
     """
 
     root: str
@@ -31,6 +32,7 @@ class MachineFacts:
     state_error: str
     free_mb: int
     mode: int | None
+    used: frozenset[str] | None = None
 
 
 def gather(*, root: Path, state: Path, port: int) -> MachineFacts:
@@ -53,6 +55,7 @@ def gather(*, root: Path, state: Path, port: int) -> MachineFacts:
         state=str(state),
         state_error="" if os.access(place, os.W_OK) and place.is_dir() else f"{place} cannot be written",
         free_mb=shutil.disk_usage(place).free // 2**20,
+        used=used(root),
         mode=stat.S_IMODE(kubeconfig.stat().st_mode) if kubeconfig.exists() else None,
     )
 
@@ -72,7 +75,8 @@ def _functions(facts: MachineFacts) -> Iterable[Finding]:
         )
     for name, error in facts.functions.items():
         found, _, remedy = error.partition("; ")
-        status = Status.FAIL if error else Status.OK
+        idle = facts.used is not None and name not in facts.used
+        status = (Status.NA if idle else Status.FAIL) if error else Status.OK
         yield Finding(check=f"function {name}", status=status, found=found or "can be started", remedy=remedy)
 
 

@@ -41,10 +41,23 @@ def test_kustomization_says_what_belongs_to_a_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["b", "a", "z"]
 
 
+def test_components_that_only_add_are_followed(tmp_path: Path) -> None:
+    """They come last, as kustomize has it; one that patches is refused as every kustomization that does."""
+    write(tmp_path / "part", kustomization="kind: Component\nresources: [c.yaml]\n", c=obj("c"))
+    write(tmp_path, kustomization="components: [part]\nresources: [a.yaml]\n", a=obj("a"))
+    assert names(tmp_path) == ["a", "c"]
+    write(tmp_path / "part", kustomization="kind: Component\nresources: [c.yaml]\npatches: []\n")
+    with pytest.raises(SetupError, match=r"part/kustomization\.yaml: found patches"):
+        load_manifests(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("resources: [a.yaml]\nnamespace: x\npatches: []\n", "found namespace, patches; only `resources` is followed"),
+        (
+            "resources: [a.yaml]\nnamespace: x\npatches: []\n",
+            "found namespace, patches; only `resources` and `components` are followed",
+        ),
         ("resources: ['https://example.org/a.yaml']\n", "wanted a list of files and folders"),
         ("resources: a.yaml\n", "wanted a list of files and folders"),
         ("resources: [gone.yaml]\n", "gone.yaml: no such file or folder, listed by"),

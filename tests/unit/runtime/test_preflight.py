@@ -35,6 +35,8 @@ def test_troubles_and_their_remedies() -> None:
     missing = of(replace(SOUND, functions={"a": needs}), "function a")
     assert (missing.status, missing.remedy) == (Status.FAIL, "run `warmfront build a`")
     assert "--root" in of(replace(SOUND, functions={}), "functions").remedy
+    assert of(replace(SOUND, functions={"a": needs}, used=frozenset({"a"})), "function a").status is Status.FAIL
+    assert of(replace(SOUND, functions={"a": needs}, used=frozenset({"b"})), "function a").status is Status.NA
     taken = replace(SOUND, port_error="Address already in use")
     assert "--port 0" in of(taken, "port").remedy
     assert of(taken, "port", running=True).status is Status.NA
