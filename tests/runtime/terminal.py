@@ -22,16 +22,21 @@ class Up:
     log: Path
 
     def run(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Another command in the same folder, in a terminal of 80 columns."""
-        env = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"} | {"COLUMNS": "80"}
-        command = [str(WARMFRONT), *args]
-        return subprocess.run(
-            command, cwd=self.root, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
-        )
+        """Another command in the same folder."""
+        return run_in(self.root, *args, stdin=stdin)
 
     def printed(self) -> str:
         """What `up` has printed so far."""
         return self.log.read_text()
+
+
+def run_in(root: Path, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A command in a folder, in a terminal of 80 columns."""
+    env = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"} | {"COLUMNS": "80"}
+    command = [str(WARMFRONT), *args]
+    return subprocess.run(
+        command, cwd=root, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def eventually(claim: Callable[[], bool], within_s: float = 30.0) -> bool:
