@@ -64,7 +64,7 @@ def command(
 
     from warmfront.experiments.demo import manifests_for
 
-    names = [name.strip() for name in policies.split(",") if name.strip()]
+    names = _known(policies)
     console = Console(highlight=False)
     root = root.resolve()
     manifests = _left(console, manifests_for(task, root), root, without)
@@ -79,6 +79,16 @@ def command(
 
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+
+
+def _known(policies: str) -> list[str]:
+    """The names in a list of policies, all of which exist."""
+    from warmfront.selection.policies import POLICIES
+
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in POLICIES]:
+        raise SetupError(f"unknown policies {', '.join(unknown)}; known are {', '.join(sorted(POLICIES))}")
+    return names
 
 
 def _left(console: "Console", manifests: list["Object"], root: Path, without: tuple[str, ...]) -> list["Object"]:
@@ -110,7 +120,8 @@ def _build_missing(console: "Console", manifests: list["Object"], root: Path) ->
             environments.resolve(image)
             continue
         except SetupError as error:
-            console.print(f"{str(error).partition(';')[0]}; installing it once", markup=False, soft_wrap=True)
+            said = f"{str(error).partition(';')[0]}; installing it, once (--without PACKAGE leaves a variant out)"
+            console.print(said, markup=False, soft_wrap=True)
         began = time.monotonic()
         with console.status("installing ...") as status:
             asyncio.run(environments.build(image, partial(_installing, console, status)))
@@ -143,10 +154,7 @@ async def _run(
     from warmfront.experiments.profiling.labelled import shipped
     from warmfront.experiments.workload import draw
     from warmfront.runtime.runtime import Runtime, RuntimeSettings
-    from warmfront.selection.policies import POLICIES
 
-    if unknown := [name for name in policies if name not in POLICIES]:
-        raise SetupError(f"unknown policies {', '.join(unknown)}; known are {', '.join(sorted(POLICIES))}")
     inputs = shipped(task)
     arrivals = draw(inputs.samples, requests=requests, seconds=seconds, seed=seed)
     console.print(

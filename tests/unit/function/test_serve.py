@@ -71,7 +71,7 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_start_loads_nothing_heavy() -> None:
     """Cold start is a feature: the launcher reaches no framework, no YAML, no terminal, no part of the selector."""
-    code = "import sys, warmfront.function.__main__; print(*sys.modules)"
+    code = "import sys, warmfront.function.__main__, warmfront.function.images; print(*sys.modules)"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
     heavy = {"flask", "werkzeug", "functions_framework", "cloudevents", "yaml", "click", "rich", "numpy", "sqlite3"}
     heavy |= {f"warmfront.{part}" for part in ("kube", "selection", "gateway", "runtime", "experiments", "cli")}

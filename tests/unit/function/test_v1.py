@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from warmfront.errors import SetupError
 from warmfront.function import ModelFunction, Prediction
 from warmfront.function.images import Image
 
@@ -50,6 +51,22 @@ def test_probabilities() -> None:
     assert reply.body == b'{"predictions":[[0.25,0.75],[1.0,0.0]]}'
     reply = model.answer("POST", "/", [], b"\x00\xff")
     assert reply.body == b'{"label":"1","score":1.0}'
+
+
+def test_the_most_probable_label() -> None:
+    """Of equal ones the first; rounding above 1 is cut off."""
+    assert Prediction.of("abc", [0.2, 0.4, 0.4])[:2] == ("b", 0.4)
+    assert Prediction.of("ab", [0.0, 1.0000001])[:2] == ("b", 1.0)
+
+
+def test_a_loader_that_fails() -> None:
+    """Whatever it raises becomes one line for the operator, memory that is not there included."""
+
+    def load() -> None:
+        raise MemoryError("2 GB")
+
+    with pytest.raises(SetupError, match="the model of digits cannot be loaded: MemoryError: 2 GB; the log above has"):
+        ModelFunction("digits", load, accept=Image(1, 2), environment={}).load()  # type: ignore[arg-type]
 
 
 def test_open_inference_metadata_names_the_image() -> None:
