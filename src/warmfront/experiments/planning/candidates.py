@@ -42,8 +42,8 @@ class Candidate:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Names of the variants that always have a replica."""
-        return tuple(name for name, one in self.settings if one.min_scale)
+        """Names of the variants that always have a replica, once per replica."""
+        return tuple(name for name, one in self.settings for _ in range(one.min_scale))
 
     def keeping(self, kept: Mapping[str, int]) -> "Candidate":
         """With so many replicas of these always there, and none of the others."""

@@ -94,16 +94,13 @@ class _Contest:
 
 
 def _distinct(ranked: Sequence[Candidate], present: Candidate, contest: _Contest) -> list[Candidate]:
-    """The best few that come out differently, each without the changes that make no difference."""
-    found: dict[int, Candidate] = {}
+    """The best few warm sets, each as it does best and without the changes that make no difference."""
+    found: dict[tuple[str, ...], Candidate] = {}
     for candidate in ranked:
         if len(found) == _FINAL:
             break
-        worth = round(contest.utility(candidate) / SAME)
-        if worth not in found:
-            plainest = _least(candidate, present, contest)
-            if plainest not in found.values():
-                found[worth] = plainest
+        if candidate.kept not in found:
+            found[candidate.kept] = _least(candidate, present, contest)
     return list(found.values())
 
 

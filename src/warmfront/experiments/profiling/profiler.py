@@ -30,7 +30,6 @@ class Wanted:
 
     starts: int = 5
     start_timeout_s: float = 120.0
-    zero_timeout_s: float = 120.0
     request_timeout_s: float = 60.0
 
 
@@ -149,7 +148,7 @@ class Profiler:
         began = _now()
         for _ in range(_TRIES):
             self._tell(subject, "waiting for zero")
-            await self._site.until_zero(subject, self._wanted.zero_timeout_s)
+            await self._site.until_zero(subject)
             self._tell(subject, "starting")
             row = await self._cold(subject)
             if row is not None:

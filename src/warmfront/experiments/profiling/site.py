@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from warmfront.autoscaling import ScalingSpec
 from warmfront.domain import Profile, Variant
 from warmfront.errors import InvalidRequest, NotFound, SetupError, Unauthorized, UnknownTask, WarmfrontError
 from warmfront.experiments.profiling.measurements import LentRow, Measurements
@@ -31,6 +32,7 @@ _LENT: dict[str, str | None] = {
     f"{_SCALING}scale-to-zero-pod-retention-period": None,
 }
 _LOOK_S = 0.25
+_PATIENCE_S = 60.0
 _REVISION_LABEL = "serving.knative.dev/revision"
 
 Object = dict[str, Any]
@@ -157,8 +159,14 @@ class Site:
             found += [ports[i] if len(ports) == len(ready) else (ports or [0])[0] for i in range(len(ready))]
         return found
 
-    async def until_zero(self, subject: Subject, timeout_s: float) -> None:
-        """Return when no replica is ready. Raises SetupError when that does not come about in time."""
+    async def until_zero(self, subject: Subject) -> None:
+        """Return when no replica is ready. Raises SetupError when that does not come about in a minute more than the
+        Revision's own window, retention and grace take.
+        """
+        spec = ScalingSpec.from_annotations(
+            annotations_of(await self._client.get(REVISIONS, self.namespace, subject.variant.revision)), 0
+        )
+        timeout_s = spec.stable_window_s + spec.retention_s + spec.scale_to_zero_grace_s + _PATIENCE_S
         until = asyncio.get_running_loop().time() + timeout_s
         while ports := await self.ports(subject.variant.revision):
             if asyncio.get_running_loop().time() > until:
