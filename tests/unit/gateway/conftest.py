@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from warmfront.domain import Feedback, Observation, Outcome, Profile, Spread, Variant
-from warmfront.gateway.app import build_selector, fault
+from warmfront.gateway.app import build_selector, fault, limits
 from warmfront.gateway.gateway import Gateway
 from warmfront.gateway.settings import Settings
 from warmfront.wire.messages import Exchange, Response
@@ -111,7 +111,7 @@ async def _play(scene: Callable[[Stage], Awaitable[None]], settings: Settings) -
     witness = Witness(build_selector(settings))
     gateway = Gateway(settings, witness, pool, wall=lambda: wall[0])
     stage = Stage(gateway, witness, pool, wall)
-    server = Server(gateway.handle, fault=fault)
+    server = Server(gateway.handle, limits(settings), fault=fault)
     stage.servers.append(server)
     stage.port = await server.listen("127.0.0.1", 0)
     try:
