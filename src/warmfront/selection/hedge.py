@@ -39,6 +39,13 @@ class Second(NamedTuple):
         return self.forecast.name
 
 
+class Moment(NamedTuple):
+    """When a second one is to be asked, and what that is expected to gain, as seen when the first is sent."""
+
+    at: float
+    gain: float
+
+
 def quantile_s(forecast: Forecast, share: float) -> float:
     """Within how many seconds that share of the replies comes, 0 < share < 1; infinity when fewer ever do."""
     cdf = forecast.cdf
@@ -80,22 +87,22 @@ def hindered(in_flight: int, slots: int) -> float:
     return inf if busy >= 1 else busy ** sqrt(2 * (slots + 1)) / (1 - busy)
 
 
-def last_moment(first: First, seconds: Iterable[Second], deadline_at: float, share: float) -> float | None:
+def last_moment(first: First, seconds: Iterable[Second], deadline_at: float, share: float) -> Moment | None:
     """When to ask a second one if the first has not answered; None: never.
 
-    It is the last safe moment, with probability `share`, of the variant that is then expected to gain most; None when
-    nobody can wait at all or gains more than it costs.
+    It is the last safe moment, with probability `share`, of the variant that is expected to gain most; None when nobody
+    can wait at all or gains more than it costs.
     """
     sent_at, budget_s = first.sent_at, deadline_at - first.sent_at
-    most, moment = 0.0, None
+    moment: Moment | None = None
     for second in seconds:
         waited_s = budget_s - quantile_s(second.forecast, share) - GUARD_S
         if waited_s > 0:
             first_late = late(first.forecast, waited_s, budget_s)
             net = gain(first.worth, second.worth, share, first_late) - second.price
             expected = unanswered(first.forecast, waited_s) * net
-            if expected > most:
-                most, moment = expected, sent_at + waited_s
+            if expected > (0.0 if moment is None else moment.gain):
+                moment = Moment(sent_at + waited_s, expected)
     return moment
 
 

@@ -1,4 +1,5 @@
-"""Hedging as the selector does it: who could be second now, at what price, and how often at most.
+"""Hedging as the selector does it: who could be second now, at what price, how often at most, and what that makes of
+the choice of the first.
 
 The mathematics is in hedge.py. What must not live here: how a second request is sent.
 """
@@ -16,11 +17,15 @@ BURST = 10.0  # so many second requests may be saved up
 
 
 class Hedging:
-    """A bucket of second requests: each request puts in its share of one, each second request takes one out."""
+    """A bucket of second requests: each request puts in its share of one, each second request takes one out.
 
-    def __init__(self, settings: SelectorSettings, known: Mapping[str, KnownVariant]) -> None:
+    `worths`: the policy's scores are what an answer is worth, so that what is saved can be added to them.
+    """
+
+    def __init__(self, settings: SelectorSettings, known: Mapping[str, KnownVariant], *, worths: bool) -> None:
         self._settings = settings
         self._known = known
+        self._worths = worths
         self._saved = 1.0
 
     def asked(self, request: Request) -> None:
@@ -30,15 +35,30 @@ class Hedging:
         else:
             self._saved = min(self._saved + self._settings.hedge_share, BURST)
 
-    def moment(
-        self, request: Request, chosen: Candidate, everyone: Sequence[Candidate], forecasts: Forecasts, now: float
-    ) -> float | None:
-        """When to ask a second variant if the chosen one has not answered; None: never. No deadline is no hurry."""
+    def weighed(
+        self, request: Request, everyone: list[Candidate], forecasts: Forecasts, now: float
+    ) -> tuple[list[Candidate], dict[str, float]]:
+        """Everyone, with scores that count what a second one would save, and when to ask one, by the first's name.
+
+        What can be saved makes a variant that is better but less likely in time worth a try. The fewer second requests
+        are saved up the less it counts, so that they last for those who gain most. No deadline is no hurry.
+        """
+        moments: dict[str, float] = {}
         if request.deadline_at is None:
-            return None
-        others = [c for c in everyone if c.variant.name != chosen.variant.name]
-        seconds, share = self._seconds(request, others, forecasts), self._settings.hedge_probability
-        return last_moment(first(request, forecasts(chosen), now), seconds, request.deadline_at, share)
+            return everyone, moments
+        seconds, share = self._seconds(request, everyone, forecasts), self._settings.hedge_probability
+        counts = max(self._saved - 1.0, 0.0) / (BURST - 1.0) if self._worths else 0.0
+        found: list[Candidate] = []
+        for candidate in everyone:
+            name = candidate.variant.name
+            others = [second for second in seconds if second.name != name]
+            moment = last_moment(first(request, forecasts(candidate), now), others, request.deadline_at, share)
+            if moment is None:
+                found.append(candidate)
+            else:
+                moments[name] = moment.at
+                found.append(candidate._replace(score=candidate.score + moment.gain * counts))
+        return found, moments
 
     def second(
         self, request: Request, first: First | None, everyone: Sequence[Candidate], forecasts: Forecasts, now: float

@@ -80,7 +80,7 @@ class Selector:
         self._planner = Planner(policy, settings)
         self._tolls = Tolls(policy, settings)
         self._sharing = Sharing(settings)
-        self._hedging = Hedging(settings, self._known)
+        self._hedging = Hedging(settings, self._known, worths=policy.wakes)
         self._left = dict(learned.variants)  # by the earlier selector, of variants not seen yet
         self._left_at = learned_at
         self._environment.restore(learned, kept_share(learned.age_s, settings.learned_half_life_s))
@@ -130,6 +130,9 @@ class Selector:
         forecasts = partial(self._forecast, size, now)
         if request.hedges:
             return self._second(request, candidates, forecasts, now)
+        moments: dict[str, float] = {}
+        if settings.hedge:
+            candidates, moments = self._hedging.weighed(request, candidates, forecasts, now)
         pool = candidates if all_eligible else self._pool(request, candidates, size, now)
         if not pool:
             return self._decision(request, Reason.NO_VARIANT, None, candidates)
@@ -143,8 +146,7 @@ class Selector:
                 chosen, reason = self._policy.pick(able, forecasts, log_d, settings), Reason.CHOSEN
         if reason is Reason.UNMET:
             return self._decision(request, reason, None, candidates)
-        hedge_at = self._hedging.moment(request, chosen, candidates, forecasts, now) if settings.hedge else None
-        return self._decision(request, reason, chosen, candidates, hedge_at)
+        return self._decision(request, reason, chosen, candidates, moments.get(chosen.variant.name))
 
     def _second(self, request: Request, candidates: Sequence[Candidate], forecasts: Forecasts, now: float) -> Decision:
         """Whom to ask beside a decision that is under way; a refusal if that is not worth it."""

@@ -82,6 +82,8 @@ class Planned:
             "WARMFRONT_PLAN": "dry-run" if settings.dry_run else "on",
             "WARMFRONT_MAX_WARM_GB": f"{settings.max_warm_gb:g}",
             "WARMFRONT_PRICE_PER_GB_S": f"{settings.price_per_gb_s:g}",
+            "WARMFRONT_HEDGE": "on" if settings.hedge else "off",
+            "WARMFRONT_HEDGE_SHARE": f"{settings.hedge_share:g}",
         }  # fmt: skip
         container = made["spec"]["template"]["spec"]["containers"][0]
         kept = [one for one in container.get("env", []) if one["name"] not in told]
