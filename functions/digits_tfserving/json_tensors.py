@@ -14,6 +14,8 @@ import numpy as np
 from warmfront.errors import InvalidRequest
 
 Arrays = dict[str, np.ndarray]
+# what TensorFlow calls the types that numpy calls otherwise
+_TYPES = {"float32": "float", "float64": "double", "object": "string"}
 _NAMES = {bool: "True or False", str: "String", dict: "Object", list: "Array", type(None): "Null"}
 
 
@@ -135,9 +137,9 @@ def array_of(value: Any, dtype: np.dtype) -> np.ndarray:
         raise InvalidRequest(f"conversion of JSON to {dtype} is not possible; send it by gRPC")
     for element in flat:
         if type(element) not in allowed:
-            kind = _NAMES.get(type(element), "Number")
+            kind, wanted = _NAMES.get(type(element), "Number"), _TYPES.get(dtype.name, dtype.name)
             raise InvalidRequest(
-                f"JSON Value: {json.dumps(element)[:100]} Type: {kind} is not of expected type: {dtype}"
+                f"JSON Value: {json.dumps(element)[:100]} Type: {kind} is not of expected type: {wanted}"
             )
     try:
         return np.array(flat, dtype).reshape(shape)

@@ -36,7 +36,8 @@ class Servable:
         found = self.signatures.get(name or DEFAULT)
         if found is None:
             raise InvalidRequest(
-                f'Serving signature key "{name or DEFAULT}" not found; there are {", ".join(sorted(self.signatures))}'
+                f'Serving signature name: "{name or DEFAULT}" not found in signature def; '
+                f"there are {', '.join(sorted(self.signatures))}"
             )
         return found
 

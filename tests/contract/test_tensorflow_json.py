@@ -106,7 +106,7 @@ def test_outputs_of_different_length_are_columns_only(tensors: ModuleType) -> No
         ([[1], [2, 3]], FLOAT, "unexpected size: 2 at level: 1 expected size: 1"),
         ([1, [2]], FLOAT, "unexpected level: 1 expected < 1"),
         ([[1], 2], FLOAT, "found at incorrect level: 2"),
-        (["1"], FLOAT, 'JSON Value: "1" Type: String is not of expected type: float32'),
+        (["1"], FLOAT, 'JSON Value: "1" Type: String is not of expected type: float'),
         ([None], FLOAT, "Type: Null"),
         ([1.5], WHOLE, "Type: Number is not of expected type: int8"),
         ([300], WHOLE, "without loss of precision"),
