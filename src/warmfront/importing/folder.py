@@ -53,8 +53,9 @@ def name_of(source: Source, name: str | None, task: str) -> str:
     """
     if not _TASK.fullmatch(task):
         raise SetupError(f"task {task!r}: wanted at most 63 letters, digits, -, _ and ., such as iris")
-    stem = re.sub(r"[^a-z0-9]+", "-", source.path.stem.lower()).strip("-")
-    made = name or f"{task.lower()}-{source.kind}" if stem.isdigit() or not stem else name or f"{stem}-{source.kind}"
+    path = source.path.parent if source.path.name.isdigit() else source.path  # of versions
+    stem = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or task.lower()
+    made = name or f"{stem}-{source.kind}"
     if not _SERVICE.fullmatch(made):
         raise SetupError(
             f"name {made!r}: wanted at most 63 of a-z, 0-9 and hyphens, a letter first, no hyphen last; give --name"

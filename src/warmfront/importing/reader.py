@@ -11,6 +11,8 @@ from pathlib import Path
 from warmfront.errors import SetupError
 from warmfront.function.imported.kinds import KINDS, open_model
 
+_STANDS_IN = {"tensorflow-cpu": "tensorflow"}
+
 
 def main(arguments: list[str]) -> int:
     """Exit status 0 with one line of JSON, or 2 with the reason on stderr."""
@@ -29,10 +31,18 @@ def main(arguments: list[str]) -> int:
         "label": reading.label,
         "scores": reading.scores,
         "classifies": reading.classifies,
-        "versions": {name: importlib.metadata.version(name) for name in KINDS[kind].packages},
+        "versions": dict(_installed(name) for name in KINDS[kind].packages),
     }
     sys.stdout.write(f"\n{json.dumps(facts)}\n")
     return 0
+
+
+def _installed(package: str) -> tuple[str, str]:
+    """Name and version of a package, or of the one that stands in for it."""
+    try:
+        return package, importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return _STANDS_IN[package], importlib.metadata.version(_STANDS_IN[package])
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ def test_a_saved_model_is_a_folder_in_the_folder(tmp_path):
     [
         ("iris.onnx", "onnx", None, "flowers", "iris-onnx"),
         ("My Net_v2.tflite", "litert", None, "t", "my-net-v2-litert"),
+        ("net/10", "tensorflow", None, "digits", "net-tensorflow"),
         ("10", "tensorflow", None, "digits", "digits-tensorflow"),
         ("iris.onnx", "onnx", "best", "flowers", "best"),
     ],
