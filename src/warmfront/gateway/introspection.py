@@ -49,6 +49,7 @@ def decision(one: Decision, left_out: Mapping[str, str]) -> dict[str, Any]:
         "cold": one.cold,
         "deadline_ms": None if budget_s is None else round(budget_s * 1000, 3),
         "min_accuracy": request.min_accuracy,
+        "hedge_after_ms": None if one.hedge_at is None else round((one.hedge_at - request.arrival_at) * 1000, 3),
         "candidates": [
             candidate(c) | ({"verdict": left_out[c.variant.name]} if c.variant.name in left_out else {}) for c in ranked
         ],

@@ -350,3 +350,21 @@ def test_feedback_on_a_second_ones_answer(play, first):
         assert [told.decision_id for told in stage.witness.feedback] == [id_]
 
     play(scene, hedge=True)
+
+
+def test_a_decision_tells_when_a_second_one_would_be_asked(play):
+    """`/decide` asks nobody; null when it is off."""
+
+    async def told(stage) -> float | None:
+        await both(stage, ok, ok)
+        body = (await stage.ask(path="/decide/t", deadline_ms="200")).body
+        return json.loads(body)["hedge_after_ms"]
+
+    async def on(stage):
+        assert 100 < await told(stage) < 200
+
+    async def off(stage):
+        assert await told(stage) is None
+
+    play(on, hedge=True)
+    play(off)
