@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="100-109", help="a range, or how many from 0")
     parser.add_argument("--price", default="0.001", help="of a GB-second, in right answers in time")
     parser.add_argument("--policies", default="all", help="the others: all, or names with commas")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="in every scenario")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     seeds: list[int] = Seeds()(options.seeds)
@@ -55,7 +56,10 @@ def main() -> None:
     figures = json.loads(TARGET.read_text()) if TARGET.exists() else {}
     print(f"{'scenario':<30} {'ours':>7} {'simple':>7} {'other':>7} {'static':>7} {'optimum':>7}  ours less the best")
     for name in options.scenarios:
-        figures[f"{name}@{options.price}"] = one = _scenario(name, seeds, options.price, others, options.workers)
+        overrides = [] if name.startswith("thesis-") else [f"selector.price_per_gb_s={options.price}"]
+        overrides += options.set
+        key = ",".join([f"{name}@{options.price}", *options.set])
+        figures[key] = one = _scenario(name, overrides, seeds, others, options.workers)
         TARGET.parent.mkdir(exist_ok=True)
         TARGET.write_text(json.dumps(figures, indent=1) + "\n")
         best = one["less_best"]
@@ -69,12 +73,13 @@ def main() -> None:
 _COLUMNS = ("ours", "simple", "other", "static", "optimum")
 
 
-def _scenario(name: str, seeds: list[int], price: str, others: Sequence[str], workers: int) -> dict[str, object]:
-    overrides = [] if name.startswith("thesis-") else [f"selector.price_per_gb_s={price}"]
+def _scenario(
+    name: str, overrides: Sequence[str], seeds: list[int], others: Sequence[str], workers: int
+) -> dict[str, object]:
     scenario = load(name, overrides=overrides)
     static = _static(scenario)
     contenders = [OURS, SIMPLE, *others, *static, *([OPTIMUM] if _bounded(scenario) else [])]
-    folder = Path("build/choosing") / f"{name}@{price}"
+    folder = Path("build/choosing") / "@".join([name, *overrides])
     utilities: dict[str, dict[int, float]] = {}
     results = comparison.compare(scenario, contenders, seeds, folder, overrides=overrides, workers=workers)
     for done, result in enumerate(results, 1):

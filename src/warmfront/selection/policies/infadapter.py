@@ -166,14 +166,13 @@ class _Task:
 
 def candidates(facts: list[Facts]) -> list[Facts]:
     """The most accurate of those that nobody beats in accuracy, execution and memory at once, best first."""
-    front = [
-        one
-        for one in facts
-        if not any(
-            o.accuracy >= one.accuracy and o.execution_s <= one.execution_s and o.gb <= one.gb and o[1:] != one[1:]
-            for o in facts
-        )
-    ]
+
+    def beats(other: Facts, one: Facts) -> bool:
+        """At least as good in all three and better in one."""
+        good = other.accuracy >= one.accuracy and other.execution_s <= one.execution_s and other.gb <= one.gb
+        return good and (other.accuracy, other.execution_s, other.gb) != (one.accuracy, one.execution_s, one.gb)
+
+    front = [one for one in facts if not any(beats(other, one) for other in facts)]
     return sorted(front, key=lambda one: (-one.accuracy, one.variant.name))[:MOST_VARIANTS]
 
 

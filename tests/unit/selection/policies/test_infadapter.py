@@ -60,6 +60,8 @@ def test_only_the_front_and_five_of_it():
     assert [one.variant.name for one in candidates([vain, *facts])] == ["v6", "v5", "v4", "v3", "v2"]
     twins = [fact("a", 0.9, 0.1), fact("b", 0.9, 0.1)]
     assert candidates(twins) == twins
+    unlike = [twins[0], twins[1]._replace(p95_s=9.0, load_s=9.0)]  # in what nobody is beaten by
+    assert candidates(unlike) == unlike
 
 
 def pair(lab, settings=None, **ready):
