@@ -58,26 +58,15 @@ def command(
     if data is None:
         inputs = labelled.shipped(task, group_column)
     else:
-        inputs = labelled.read(
-            data, input_column=input_column, label_column=label_column, group_column=group_column,
-            content_type=content_type,
-        )  # fmt: skip
+        columns = {"input_column": input_column, "label_column": label_column, "group_column": group_column}
+        inputs = labelled.read(data, content_type=content_type, **columns)
     names = [name.strip() for name in variants.split(",") if name.strip()]
-    wanted = Wanted(starts=starts, start_timeout_s=start_timeout)
-    folder = out / task
+    wanted, folder = Wanted(starts=starts, start_timeout_s=start_timeout), out / task
+    work = _measure(
+        console, task, names=names, inputs=inputs, wanted=wanted, folder=folder, namespace=namespace, apply=apply
+    )
     try:
-        measured = asyncio.run(
-            _measure(
-                console,
-                task,
-                names=names,
-                inputs=inputs,
-                wanted=wanted,
-                folder=folder,
-                namespace=namespace,
-                apply=apply,
-            )
-        )
+        measured = asyncio.run(work)
     except KeyboardInterrupt:
         console.print(f"stopped; the same command goes on from {folder}", markup=False, soft_wrap=True)
         raise SystemExit(130) from None
