@@ -1,4 +1,4 @@
-"""`make bench`: the selector's hop beside nginx and functions-framework, its start, its decisions -> build/bench.json.
+"""`make bench`: the selector's hop and a tensor's way beside nginx, its start, its decisions -> build/bench.json.
 
 Figures are medians of rounds that take turns, so that they are compared under the same load of the machine.
 """
@@ -8,7 +8,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import decide, harness, hop
+from benchmarks import decide, harness, hop, tensors
 
 TARGET = Path("build/bench.json")
 
@@ -22,6 +22,8 @@ def main() -> None:
     print("start: spawn to first routed answer, seven times ...", file=sys.stderr)
     ready = hop.ready_ms()
     print("decide: 32 candidates, all explained ...", file=sys.stderr)
+    print("tensors: 1 MB by gRPC and by REST, nginx and selector in turns, five rounds ...", file=sys.stderr)
+    carried, started = tensors.compare(), tensors.starts()
     figures = {
         "hop_cpu_us": cells["selector"]["cpu_us"],
         "nginx_cpu_us": cells["nginx"]["cpu_us"],
@@ -30,6 +32,9 @@ def main() -> None:
         **decide.measure(),
         "ready_ms": statistics.median(ready),
         "hop_to_nginx": cells["selector"]["cpu_us"] / cells["nginx"]["cpu_us"],
+        **tensors.ratios(carried),
+        "ready_grpc_ms": started["grpc"],
+        "ready_rest_ms": started["rest"],
         "failed": sum(cell["failed"] for cell in cells.values()),
     }
     figures = {name: round(value, 2) for name, value in figures.items()}

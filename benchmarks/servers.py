@@ -44,14 +44,14 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes], within_s: float = 10.0) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes], within_s: float = 10.0, poll_s: float = 0.02) -> None:
     """Return when the port accepts; RuntimeError when the process ends or the time is over."""
     until = time.monotonic() + within_s
     while time.monotonic() < until and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 0.2).close()
         except OSError:
-            time.sleep(0.02)
+            time.sleep(poll_s)
         else:
             return
     raise RuntimeError(f"{process.args!r} does not listen on port {port} (exit status {process.poll()})")
@@ -67,12 +67,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def start_process(
-    arguments: list[str], port: int, env: dict[str, str] | None = None, cwd: Path | None = None
+    arguments: list[str],
+    port: int,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    *,
+    poll_s: float = 0.02,
 ) -> Running:
     """Run a server and wait until it accepts on `port`; `env` is added to this process's."""
     process = subprocess.Popen(arguments, env=os.environ | (env or {}), cwd=cwd)
     try:
-        wait_for(port, process)
+        wait_for(port, process, poll_s=poll_s)
     except BaseException:
         _stop(process)
         raise

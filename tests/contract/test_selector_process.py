@@ -15,9 +15,9 @@ from warmfront.wire.messages import Exchange
 FOLDER = Path(__file__).parents[2] / "selector_fn"
 #: What would cost the cold start dearly, or does not belong on the data path at all.
 HEAVY = (
-    "aiohttp", "click", "cloudevents", "flask", "functions_framework", "gunicorn", "httpx", "jsonschema",
-    "kubernetes", "numpy", "pandas", "requests", "rich", "sqlite3", "starlette", "tensorflow", "unittest", "uvicorn",
-    "werkzeug", "yaml",
+    "aiohttp", "click", "cloudevents", "flask", "functions_framework", "grpc", "gunicorn", "h2", "hpack",
+    "httpx", "hyperframe", "jsonschema", "kubernetes", "numpy", "pandas", "requests", "rich", "sqlite3", "starlette",
+    "tensorflow", "tensorflow_serving", "unittest", "uvicorn", "werkzeug", "yaml",
 )  # fmt: skip
 
 
@@ -29,11 +29,39 @@ def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_import_budget():
     """The native front loads nothing heavy: cold start is a feature."""
-    done = python("import sys, main; print(*sorted({name.partition('.')[0] for name in sys.modules}))")
+    done = python("import sys, main; print(*sys.modules)")
     assert done.returncode == 0, done.stderr
-    loaded = set(done.stdout.split())
+    assert "google.protobuf" not in done.stdout.split()
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert loaded.isdisjoint(HEAVY)
     assert {"httptools", "msgspec", "uvloop", "warmfront"} <= loaded
+
+
+def test_http2_is_loaded_by_the_first_who_speaks_it():
+    """HTTP/1.1 does without; nothing of gRPC's own packages ever comes."""
+    code = """
+import asyncio, sys
+from warmfront.wire.pool import Origin, Pool
+from warmfront.gateway.app import App
+from warmfront.wire.server import Server
+
+def loaded():
+    return sorted({'h2', 'hpack', 'grpc', 'google.protobuf', 'numpy'} & set(sys.modules))
+
+async def main():
+    server, pool = Server(lambda exchange: exchange.respond(200, [])), Pool()
+    port = await server.listen("127.0.0.1", 0)
+    for h2c in (False, True):
+        await pool.fetch(Origin("127.0.0.1", port, h2c=h2c), "GET", "/", [], b"", timeout_s=9)
+        print(*loaded(), sep=",")
+    await pool.close()
+    await server.close(1)
+
+asyncio.run(main())
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["", "h2,hpack"]
 
 
 def test_importing_starts_nothing():

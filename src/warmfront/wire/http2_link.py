@@ -52,7 +52,14 @@ class Link(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, *, client: bool, stream_window: int, max_streams: int, max_header_bytes: int) -> None:
-        self.h2 = Http2(H2Configuration(client_side=client, header_encoding=None))
+        # fields that are sent were parsed here and are lower-case: to check them again costs a tenth of a call
+        config = H2Configuration(
+            client_side=client,
+            header_encoding=None,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        self.h2 = Http2(config)
         self.h2.local_settings = Settings(
             client=client,
             initial_values={

@@ -246,7 +246,7 @@ def test_what_the_selector_answers_itself(play):
     """About itself and about its tasks, without waking anybody and without an outcome."""
 
     async def scene(stage):
-        await stage.variant("v", answering(), protocols=GRPC, ready=0)
+        await stage.variant("v", answering(), protocols=(*GRPC, "tensorflow-serving-grpc"), ready=0)
         live, _, _ = await call(stage, SERVICE + "ServerLive", b"")
         ready, _, _ = await call(stage, SERVICE + "ServerReady", b"")
         server, _, _ = await call(stage, SERVICE + "ServerMetadata", b"")
