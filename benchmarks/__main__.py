@@ -21,7 +21,7 @@ def main() -> None:
     cells = hop.compare()
     print("start: spawn to first routed answer, seven times ...", file=sys.stderr)
     ready = hop.ready_ms()
-    print("decide: 32 candidates, all explained ...", file=sys.stderr)
+    print("decide: 32 candidates, all explained; plan: 16 variants ...", file=sys.stderr)
     print("tensors: 1 MB by gRPC and by REST, nginx and selector in turns, five rounds ...", file=sys.stderr)
     carried, started = tensors.compare(), tensors.starts()
     figures = {
@@ -30,6 +30,7 @@ def main() -> None:
         "functions_framework_cpu_us": cells["functions-framework"]["cpu_us"],
         "hop_requests_per_s": cells["selector"]["requests_per_s"],
         **decide.measure(),
+        **decide.plan(),
         "ready_ms": statistics.median(ready),
         "hop_to_nginx": cells["selector"]["cpu_us"] / cells["nginx"]["cpu_us"],
         **tensors.ratios(carried),

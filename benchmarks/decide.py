@@ -1,10 +1,12 @@
-"""What choosing costs, in thread CPU: 32 candidates explained, and a request's whole share among four warm ones.
+"""What choosing costs, in thread CPU: 32 candidates explained, a warm set, and a request's whole share among four.
 
     python benchmarks/decide.py
 
 `measure`: each `Selector.decide` among 32 variants that stand as they would in a busy selector: 16 warm, 8 starting, 8
-cold. Requests vary in size and deadline, time passes between them, and every 20th is started and its outcome learned,
-so that forecasts go out of date.
+cold. Requests vary in size and deadline, time passes between them, every 20th is started and its outcome learned, so
+that forecasts go out of date, and the plan is asked for every second, so that background starts and charges are there.
+
+`plan`: what `Selector.plan` takes when it thinks anew which of 16 variants to have awake, a request every 30 s.
 
 `steady`: decide, started and observe of every request at 5,000 requests a second, nearly all for the best of four warm
 variants, each with places left. They are timed a batch at a time, for reading the clock takes as long as `started`.
@@ -24,13 +26,14 @@ ROUNDS = 5
 CALLS = 5_000
 CANDIDATES = 32
 LEARN_EVERY = 20
+PLANNED, ARRIVALS, GAP_S = 16, 200, 30.0
 WARM, RATE, BATCH, BATCHES = 4, 5_000, 20, 1_500
 FULL_AFTER = 20_000 // BATCH  # batches until as many answered decisions are remembered as ever will be
 
 
-def _selector(rng: random.Random) -> Selector:
+def _selector(rng: random.Random, candidates: int) -> Selector:
     selector = Selector(policy=POLICIES["effective"](rng=rng))
-    for i in range(CANDIDATES):
+    for i in range(candidates):
         execution, start = 0.002 * 1.15**i, 0.3 * 1.12**i
         profile = Profile(
             accuracy_by_bytes=((24, 0.5 + 0.01 * i), (200, 0.6 + 0.012 * i)),
@@ -56,10 +59,11 @@ def _request(rng: random.Random, number: int, now: float) -> Request:
 def _round(seed: int) -> list[float]:
     """The CPU time of each call, in microseconds."""
     rng = random.Random(seed)
-    selector, now, costs = _selector(rng), 0.5, []
+    selector, now, costs = _selector(rng, CANDIDATES), 0.5, []
     for number in range(CALLS):
         now += rng.expovariate(1000)
         request = _request(rng, number, now)
+        selector.plan(now)
         before = time.thread_time_ns()
         decision = selector.decide(request, now)
         costs.append((time.thread_time_ns() - before) / 1000)
@@ -80,6 +84,21 @@ def measure() -> dict[str, float]:
         "decide_p50_us": statistics.median(costs[CALLS // 2] for costs in rounds),
         "decide_p99_us": statistics.median(costs[CALLS * 99 // 100] for costs in rounds),
     }
+
+
+def plan() -> dict[str, float]:
+    """Median and longest CPU time of a plan after a request, in milliseconds."""
+    rng, costs, now = random.Random(1), [], 0.0
+    selector = _selector(rng, PLANNED)
+    for number in range(ARRIVALS):
+        now += rng.expovariate(1 / GAP_S)
+        decision = selector.decide(_request(rng, number, now), now)
+        selector.started(decision, now)
+        selector.observe(Outcome(decision_id=decision.id, status=Status.OK, latency_s=0.1, upstream_s=0.1), now + 0.1)
+        before = time.thread_time_ns()
+        selector.plan(now + 1.0)
+        costs.append((time.thread_time_ns() - before) / 1e6)
+    return {"plan_p50_ms": statistics.median(costs), "plan_most_ms": max(costs)}
 
 
 def _warm(rng: random.Random) -> Selector:
@@ -145,4 +164,4 @@ def steady() -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure() | {"steady": steady()}, indent=2) + "\n")
+    sys.stdout.write(json.dumps(measure() | plan() | {"steady": steady()}, indent=2) + "\n")
