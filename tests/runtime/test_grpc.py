@@ -177,44 +177,29 @@ def tensor(array):
 IMAGE = np.arange(2 * 784, dtype=np.float32).reshape(2, 784)
 
 
-def test_a_sleeping_variant_is_woken_and_the_cold_start_is_told(world, grpc_fn):
-    """The call is held while the variant starts, the next one finds it awake. The tensor comes back bit for bit."""
+def test_a_sleeping_variant_is_woken_and_the_cold_start_is_counted(world, grpc_fn):
+    """The first call is held while the variant starts, the others find it awake. The tensor comes back bit for bit."""
 
     def ask(address):
-        told = []
+        message = triton.service_pb2.ModelInferRequest(model_name="digits").SerializeToString()
         with triton.InferenceServerClient(address) as client, grpc.insecure_channel(address) as channel:
-            for _ in range(2):
-                reply = client.infer(
-                    "digits", [tensor(IMAGE)], request_id="r", headers={"warmfront-deadline-ms": "9000"}
-                )
-                told.append((reply.as_numpy("image"), reply.get_response(as_json=True)))
-            message = triton.service_pb2.ModelInferRequest(model_name="digits").SerializeToString()
-            _, call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").with_call(message)
-            metadata = dict(call.initial_metadata())
-            return told, metadata, dict(call.trailing_metadata())
+            call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            cold = call.with_call(message, timeout=20)[1]
+            reply = client.infer("digits", [tensor(IMAGE)], request_id="r", headers={"warmfront-deadline-ms": "9000"})
+            warm = call.with_call(message, timeout=20)[1]
+            metadata = [dict(done.initial_metadata()) for done in (cold, warm)]
+            return metadata, dict(warm.trailing_metadata()), reply, rest(address, "GET", "/metrics")[1]
 
-    ((first, as_json), (second, _)), metadata, trailers = play(world, ask, variant(LOAD_S="0.3"))
-    assert (first == IMAGE).all()
-    assert (second == IMAGE).all()
+    (cold, warm), trailers, reply, metrics = play(world, ask, variant(LOAD_S="0.3"))
+    assert (cold["warmfront-variant"], cold["warmfront-cold-start"], warm["warmfront-cold-start"]) == (
+        "first", "true", "false",
+    )  # fmt: skip
+    assert 'warmfront_cold_requests_total{task="digits",variant="first"} 1' in metrics
+    assert trailers["x-own"] == "yes"
+    assert (reply.as_numpy("image") == IMAGE).all()
+    as_json = reply.get_response(as_json=True)
     assert (as_json["model_name"], as_json["id"]) == ("first", "r")
     assert 0 < int(as_json["parameters"]["deadline"]["string_param"]) <= 9000
-    assert (metadata["warmfront-variant"], metadata["warmfront-cold-start"]) == ("first", "false")
-    assert trailers["x-own"] == "yes"
-
-
-def test_the_first_answer_says_that_it_was_cold(world, grpc_fn):
-    """In metadata, and in the selector's count of cold starts."""
-
-    def ask(address):
-        with grpc.insecure_channel(address) as channel:
-            message = triton.service_pb2.ModelInferRequest(model_name="digits").SerializeToString()
-            _, call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").with_call(message)
-            told = dict(call.initial_metadata())
-        return told, rest(address, "GET", "/metrics")[1]
-
-    told, metrics = play(world, ask, variant())
-    assert told["warmfront-cold-start"] == "true"
-    assert 'warmfront_cold_requests_total{task="digits",variant="first"} 1' in metrics
 
 
 def test_tritons_other_questions(world, grpc_fn):
@@ -267,8 +252,7 @@ def test_a_large_tensor_passes_in_both_directions(world, grpc_fn):
     image = np.arange(3_000_000, dtype=np.float32).reshape(1, -1)
 
     def ask(address):
-        options = triton.KeepAliveOptions()
-        with triton.InferenceServerClient(address, keepalive_options=options) as client:
+        with triton.InferenceServerClient(address) as client:
             return client.infer("digits", [tensor(image)]).as_numpy("image")
 
     assert (play(world, ask, variant()) == image).all()
@@ -347,21 +331,67 @@ def test_a_second_variant_answers_for_a_busy_one(world, grpc_fn):
     assert "second answered UNAVAILABLE" in told
 
 
+def selector_service(world, **container):
+    """The selector as a Service of the world, and how it is called through the ingress."""
+    (world.root / "selector_fn").symlink_to(SELECTOR)
+    service = variant("selector")
+    del service["metadata"]["labels"]
+    spec = service["spec"]["template"]["spec"]
+    spec["serviceAccountName"] = "warmfront-selector"
+    spec["containers"][0] |= {"image": "dev.local/selector-fn:v1", **container}
+    return service
+
+
+def through_the_ingress(port, message, host="selector"):
+    """Answer and metadata of a Predict to this Service."""
+    options = [("grpc.default_authority", f"{host}.default.localhost:{port}")]
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        answer, done = call.with_call(message, timeout=30)
+        return answer, dict(done.initial_metadata())
+
+
 def test_the_ingress_holds_calls_too(world, grpc_fn):
     """Without a selector: the Service's own host, a gRPC client, a revision at zero."""
-
-    def ask(port):
-        options = [("grpc.default_authority", f"first.default.localhost:{port}")]
-        with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-            call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-            return call(text_field(1, text_field(1, "first")), timeout=20)
 
     async def story():
         async with world:
             world.runtime.apply([variant()])
-            answer = await asyncio.to_thread(ask, world.runtime.addresses.port)
+            message, port = text_field(1, text_field(1, "first")), world.runtime.addresses.port
+            answer, _ = await asyncio.to_thread(through_the_ingress, port, message, "first")
             return answer, world.revision("first-00001").traffic
 
     answer, traffic = uvloop.run(story())
     assert answer == b"Predict:\x0a\x07\x0a\x05first"
     assert (traffic.requests, traffic.failures) == (1, 0)
+
+
+def test_the_selector_as_a_service_takes_calls_where_its_port_is_named_so(world, grpc_fn):
+    """By one ingress to the selector and on to the variant; REST of the same Service goes by HTTP/2, too."""
+    service = selector_service(world, readinessProbe={"httpGet": {"path": "/readyz"}})
+
+    async def story():
+        async with world:
+            world.runtime.apply([service, variant()])
+            message, port = text_field(1, text_field(1, "digits")), world.runtime.addresses.port
+            answer, metadata = await asyncio.to_thread(through_the_ingress, port, message)
+            live = await world.get("/v2/health/live", host="selector.default")
+            return answer, metadata["warmfront-variant"], live.body
+
+    assert uvloop.run(story()) == (b"Predict:\x0a\x07\x0a\x05first", "first", b'{"live":true}')
+
+
+def test_calls_by_http11_are_told_what_is_missing(world, grpc_fn):
+    """A Service whose port has another name is spoken to by HTTP/1.1, which has no trailers for grpcio to end with."""
+    service = selector_service(world, ports=[{"containerPort": 8080}])
+
+    async def story():
+        async with world:
+            world.runtime.apply([service])
+            with pytest.raises(grpc.RpcError) as error:
+                await asyncio.to_thread(through_the_ingress, world.runtime.addresses.port, b"")
+            return error.value.code(), error.value.details()
+
+    code, told = uvloop.run(story())
+    assert code is grpc.StatusCode.UNIMPLEMENTED
+    assert "name the port of the selector's Service h2c" in told
