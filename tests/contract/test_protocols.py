@@ -200,8 +200,11 @@ def test_doors_of_model_servers(front: Front) -> None:
     """What clients ask before they ask a model."""
     assert front.ask("GET", "/v2").json["name"] == "warmfront"
     assert front.ask("GET", "/ping").status == 200
-    assert front.ask("GET", "/v2/models/only-raw/ready").json == {"name": "only-raw", "ready": True}
-    assert front.ask("GET", "/v2/models/only-raw/versions/3/ready").status == 200
+    assert front.ask("GET", "/v2/models/only-kserve-v1/ready").json == {"name": "only-kserve-v1", "ready": True}
+    assert front.ask("GET", "/v2/models/only-open-inference/versions/3/ready").status == 200
+    for path in ("/v2/models/only-raw/ready", "/v1/models/only-sagemaker"):
+        reply = front.ask("GET", path)
+        assert (reply.status, list(reply.json)) == (415, ["error"])
     assert front.ask("GET", "/v2/models/nothing/ready").status == 404
     assert front.ask("GET", "/v1/models/only-kserve-v1").json == {"name": "only-kserve-v1", "ready": True}
     reply = front.ask("GET", "/v2/models/only-tensorflow-serving")

@@ -8,7 +8,6 @@ A variant that is asked by gRPC speaks gRPC itself; the message goes to it as it
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 
 from warmfront.cloudevents import Headers
 from warmfront.errors import UnsupportedMediaType, WarmfrontError
@@ -16,7 +15,7 @@ from warmfront.gateway import dialects, problems
 from warmfront.gateway.dialects import from_variant, sorted_out
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
-from warmfront.gateway.models import Models
+from warmfront.gateway.models import Models, own_version
 from warmfront.gateway.objective import MAX_DEADLINE_MS, Objective, from_headers, from_parameters
 from warmfront.gateway.plane import Plane
 from warmfront.gateway.replies import explain
@@ -66,11 +65,11 @@ class Calls:
         elif rpc.verb == grpc.READY:
             _answer(exchange, grpc.truth(self._ready()))
         elif rpc.verb == grpc.SERVER:
-            _answer(exchange, grpc.server(name="warmfront", version=_version()))
+            _answer(exchange, grpc.server(name="warmfront", version=own_version()))
         elif rpc.verb == grpc.MODEL_READY:
-            _answer(exchange, grpc.truth(not self._models.trouble(grpc.model_name(rpc, message))))
+            _answer(exchange, grpc.truth(not self._models.trouble(grpc.model_name(rpc, message), (rpc.protocol,))))
         elif rpc.verb == grpc.STATUS:
-            trouble = self._models.trouble(grpc.model_name(rpc, message))
+            trouble = self._models.trouble(grpc.model_name(rpc, message), (rpc.protocol,))
             _answer(exchange, grpc.status(version=1, trouble=trouble))
         elif rpc.verb == METADATA:
             self._metadata(exchange, rpc, message)
@@ -296,10 +295,3 @@ def _trailers(code: Code, said: str, theirs: Headers) -> Headers:
 def _unpacked(headers: Headers) -> Headers:
     """A variant gets the message unpacked."""
     return [item for item in headers if item[0] != _ENCODING]
-
-
-def _version() -> str:
-    try:
-        return version("warmfront")
-    except PackageNotFoundError:  # a copied tree without an installation
-        return ""

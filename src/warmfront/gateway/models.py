@@ -13,10 +13,10 @@ from warmfront.errors import UpstreamFailed, WarmfrontError
 from warmfront.gateway.dialects import from_variant, sorted_out
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.plane import Plane
-from warmfront.gateway.refusals import undecided
+from warmfront.gateway.refusals import undecided, unspoken
 from warmfront.gateway.routes import Found
 from warmfront.gateway.targets import Target
-from warmfront.protocols import PROTOCOLS, kserve_v1, open_inference, tensorflow_serving
+from warmfront.protocols import INFER, PROTOCOLS, kserve_v1, open_inference, tensorflow_serving
 from warmfront.wire.messages import Exchange
 
 _KSERVE_V1 = "kserve-v1"
@@ -49,7 +49,8 @@ class Models:
 
     def status(self, exchange: Exchange, found: Found) -> None:
         """`GET /v1/models/TASK`: TensorFlow Serving's status; KServe's, when only that is spoken by the variants."""
-        observations, trouble = self._seen(found.name)
+        trouble = self.trouble(found.name, found.route.protocols)
+        observations = self._reached(found.name, found.route.protocols)
         spoken = {protocol for o in observations for protocol in o.variant.protocols}
         if _KSERVE_V1 in spoken and tensorflow_serving.TENSORFLOW_SERVING.name not in spoken:
             ready = not trouble
@@ -61,7 +62,7 @@ class Models:
 
     def ready(self, exchange: Exchange, found: Found) -> None:
         """`GET /v2/models/TASK/ready`: whether a variant can be asked, asleep or not."""
-        ready = not self.trouble(found.name)
+        ready = not self.trouble(found.name, found.route.protocols)
         self._answer(exchange, open_inference.model_ready(found.name, ready=ready), 200 if ready else 503)
 
     def metadata(self, exchange: Exchange, found: Found) -> None:
@@ -75,9 +76,15 @@ class Models:
         asking.add_done_callback(self._asking.discard)
         exchange.on_disconnect = asking.cancel  # type: ignore[assignment]  # what it returns is of no use
 
-    def trouble(self, task: str) -> str:
-        """Why none of the task's variants can be asked; empty when one can. Raises for an unknown task."""
-        return self._seen(task)[1]
+    def trouble(self, task: str, protocols: tuple[str, ...]) -> str:
+        """Why none of the task's variants can be asked by one of `protocols`; empty when one can.
+
+        Raises UnknownTask, and UnsupportedMediaType when none could be asked at any time.
+        """
+        observations = self._reached(task, protocols)
+        if any(o.available for o in observations):
+            return ""
+        return "; ".join(f"{o.variant.name}: {o.reason}" for o in observations)
 
     def target(self, task: str, protocols: tuple[str, ...], verb: str, received_at: float) -> Target:
         """Whom to ask about the task: a variant that is awake, if one is that speaks one of `protocols`.
@@ -85,7 +92,7 @@ class Models:
         Raises WarmfrontError when there is none.
         """
         plane = self._plane
-        observations, _ = self._seen(task)
+        observations = self._seen(task)
         mute = self._intake.mute(task, protocols, verb, [])
         asleep = {o.variant.name for o in observations if not o.ready and o.variant.name not in mute}
         if len(asleep) + len(mute) == len(observations):
@@ -112,14 +119,20 @@ class Models:
         kept, _, _ = from_variant(response.headers)
         exchange.respond(response.status, [*kept, (b"warmfront-variant", name.encode())], response.body)
 
-    def _seen(self, task: str) -> tuple[list[Observation], str]:
-        """The task's variants, and why none of them can be asked (empty when one can). Raises for an unknown task."""
+    def _reached(self, task: str, protocols: tuple[str, ...]) -> list[Observation]:
+        """The task's variants that a way leads to. Raises where there is none."""
+        observations = self._seen(task)
+        mute = self._intake.mute(task, protocols, INFER, [])
+        reached = [o for o in observations if o.variant.name not in mute]
+        if not reached:
+            raise unspoken(task, (o.variant for o in observations))
+        return reached
+
+    def _seen(self, task: str) -> list[Observation]:
         observations = [o for o in self._plane.selector.catalogue.values() if o.variant.task == task]
         if not observations:
             raise self._plane.unknown(task)
-        if any(o.available for o in observations):
-            return observations, ""
-        return observations, "; ".join(f"{o.variant.name}: {o.reason}" for o in observations)
+        return observations
 
 
 def own_version() -> str:

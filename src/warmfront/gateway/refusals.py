@@ -1,8 +1,8 @@
 """Why there is no reply: a decision without a choice, or variants that failed, as the error to answer with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from warmfront.domain import Decision, Reason
+from warmfront.domain import Decision, Reason, Variant
 from warmfront.errors import (
     NoVariant,
     ObjectiveUnmet,
@@ -27,7 +27,7 @@ def undecided(decision: Decision, mute: frozenset[str], unfit: Mapping[str, str]
     """
     task = decision.request.task
     if all(c.variant.name in mute or c.variant.name in unfit for c in decision.alternatives):
-        return _unspoken(decision, unfit)
+        return unspoken(task, (c.variant for c in decision.alternatives), unfit)
     known = dict.fromkeys(mute, MUTE) | dict(unfit)
     verdicts = "; ".join(
         f"{c.variant.name}: {known.get(c.variant.name) or c.verdict or 'eligible'}" for c in decision.alternatives
@@ -39,13 +39,11 @@ def undecided(decision: Decision, mute: frozenset[str], unfit: Mapping[str, str]
     )
 
 
-def _unspoken(decision: Decision, unfit: Mapping[str, str]) -> WarmfrontError:
-    """415 when no variant speaks what the client does, 422 when some would, but not this body."""
-    task = decision.request.task
+def unspoken(task: str, variants: Iterable[Variant], unfit: Mapping[str, str] = _NONE) -> WarmfrontError:
+    """415 when no variant speaks what the client does, 422 when some would, but not this body (`unfit` says why)."""
     told = "; ".join(
-        f"{c.variant.name} speaks {', '.join(c.variant.protocols)}"
-        + (f" ({unfit[c.variant.name]})" if c.variant.name in unfit else "")
-        for c in decision.alternatives
+        f"{v.name} speaks {', '.join(v.protocols)}" + (f" ({unfit[v.name]})" if v.name in unfit else "")
+        for v in variants
     )
     if unfit:
         return Unprocessable(f"this body can be put to no variant of {task!r}: {told}")
