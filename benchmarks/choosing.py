@@ -1,8 +1,9 @@
 """`python -m benchmarks.choosing`: what choosing gains over the committed list of scenarios -> build/choosing.json.
 
 Per scenario: the default policy; the same with the cheapest variant kept instead of a planned warm set; the best of all
-other policies; the best static warm set in hindsight; the offline optimum. Differences are paired over seeds. What was
-run before is not run again.
+other policies; the best static warm set in hindsight; the offline optimum. Differences are paired over seeds. `off` is
+the largest gap between promised and realised share in time over the deciles that hold 1 % of the requests. What was run
+before is not run again.
 """
 
 import argparse
@@ -12,11 +13,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from warmfront.cli.evaluation import Seeds
-from warmfront.experiments import comparison
+from warmfront.experiments import comparison, metrics
 from warmfront.experiments.contenders import OPTIMUM
-from warmfront.experiments.metrics import Interval, interval
 from warmfront.experiments.scenarios import Scenario, load
 from warmfront.selection.policies import POLICIES
 
@@ -48,42 +49,47 @@ def main() -> None:
     parser.add_argument("--seeds", default="100-109", help="a range, or how many from 0")
     parser.add_argument("--price", default="0.001", help="of a GB-second, in right answers in time")
     parser.add_argument("--policies", default="all", help="the others: all, or names with commas")
+    parser.add_argument("--static", action=argparse.BooleanOptionalAction, default=True, help="static warm sets too")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="in every scenario")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     seeds: list[int] = Seeds()(options.seeds)
     others = sorted(set(POLICIES) - {OURS}) if options.policies == "all" else options.policies.split(",")
     figures = json.loads(TARGET.read_text()) if TARGET.exists() else {}
-    print(f"{'scenario':<30} {'ours':>7} {'simple':>7} {'other':>7} {'static':>7} {'optimum':>7}  ours less the best")
+    print(f"{'scenario':<30} {' '.join(f'{column:>7}' for column in (*_COLUMNS, 'off'))}  ours less the best")
     for name in options.scenarios:
         overrides = [] if name.startswith("thesis-") else [f"selector.price_per_gb_s={options.price}"]
         overrides += options.set
         key = ",".join([f"{name}@{options.price}", *options.set])
-        figures[key] = one = _scenario(name, overrides, seeds, others, options.workers)
+        figures[key] = one = _scenario(name, overrides, seeds, others, options)
         TARGET.parent.mkdir(exist_ok=True)
         TARGET.write_text(json.dumps(figures, indent=1) + "\n")
-        best = one["less_best"]
-        values = " ".join("      -" if one[key] is None else f"{one[key]:7.4f}" for key in _COLUMNS)
-        print(
-            f"{name:<30} {values}  {best['mean']:+.4f} [{best['low']:+.4f}, {best['high']:+.4f}] {one['best']}",
-            flush=True,
-        )
+        print(f"{name:<30} {_line(one)}", flush=True)
 
 
 _COLUMNS = ("ours", "simple", "other", "static", "optimum")
 
 
+def _line(one: Mapping[str, Any]) -> str:
+    values = " ".join("      -" if one[key] is None else f"{one[key]:7.4f}" for key in (*_COLUMNS, "off"))
+    best = one["less_best"]
+    return f"{values}  {best['mean']:+.4f} [{best['low']:+.4f}, {best['high']:+.4f}] {one['best']}"
+
+
 def _scenario(
-    name: str, overrides: Sequence[str], seeds: list[int], others: Sequence[str], workers: int
-) -> dict[str, object]:
+    name: str, overrides: Sequence[str], seeds: list[int], others: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any]:
     scenario = load(name, overrides=overrides)
-    static = _static(scenario)
+    static = _static(scenario) if options.static else []
     contenders = [OURS, SIMPLE, *others, *static, *([OPTIMUM] if _bounded(scenario) else [])]
     folder = Path("build/choosing") / "@".join([name, *overrides])
     utilities: dict[str, dict[int, float]] = {}
-    results = comparison.compare(scenario, contenders, seeds, folder, overrides=overrides, workers=workers)
+    promises: list[list[metrics.Bin]] = []
+    results = comparison.compare(scenario, contenders, seeds, folder, overrides=overrides, workers=options.workers)
     for done, result in enumerate(results, 1):
         utilities.setdefault(result.policy, {})[result.seed] = result.summary.utility
+        if result.policy == OURS:
+            promises.append(result.calibration)
         if sys.stderr.isatty():
             print(
                 f"\r{name}: {done} of {len(contenders) * len(seeds)} runs\033[K", end="\r", file=sys.stderr, flush=True
@@ -93,14 +99,30 @@ def _scenario(
     best_other, best_static = _best(means, others), _best(means, static)
     rival = _best(means, [SIMPLE, *others, *static])
     assert rival is not None
-    found: Interval = interval([a - b for a, b in zip(runs[OURS], runs[rival], strict=True)])
+    deciles = metrics.pool(promises)
+
+    def less(policy: str | None) -> dict[str, float] | None:
+        """Ours less its, paired over seeds."""
+        if policy is None or policy not in runs:
+            return None
+        found = metrics.interval([a - b for a, b in zip(runs[OURS], runs[policy], strict=True)])
+        return {"mean": found.mean, "low": found.low, "high": found.high}
+
     return {
         "ours": means[OURS], "simple": means[SIMPLE], "other": best_other and means[best_other],
         "static": best_static and means[best_static], "optimum": means.get(OPTIMUM),
         "best_other": best_other, "best_static": best_static, "best": rival,
-        "less_best": {"mean": found.mean, "low": found.low, "high": found.high}, "means": means,
+        "less_best": less(rival), "less_simple": less(SIMPLE), "less_other": less(best_other),
+        "less_static": less(best_static), "less_optimum": less(OPTIMUM), "means": means,
+        "off": _off(deciles), "deciles": [(one.requests, one.promised, one.realised) for one in deciles],
         "sources": scenario.sources, "seeds": seeds,
     }  # fmt: skip
+
+
+def _off(deciles: Sequence[metrics.Bin]) -> float:
+    """The largest gap of promise and reality where it matters."""
+    whole = sum(one.requests for one in deciles)
+    return max(abs(one.promised - one.realised) for one in deciles if one.requests >= whole / 100)
 
 
 def _static(scenario: Scenario) -> list[str]:
