@@ -228,7 +228,8 @@ class Selector:
         name = chosen.variant.name
         size = rounded(request.size_bytes)
         policy = self._comparing
-        self._hedging.asked(request)
+        if self._settings.hedge:
+            self._hedging.asked(request)
         if request.hedges:  # it has arrived before, and this is no choice of the policy
             policy = None
         else:

@@ -13,17 +13,14 @@ class Passage:
 
     __slots__ = ("case", "decision", "index", "job", "other", "over", "sent_at", "station")
 
-    def __init__(
-        self, case: Case, index: int, decision: Decision, *, station: Station | None, sent_at: float,
-        other: "Passage | None",
-    ) -> None:  # fmt: skip
+    def __init__(self, case: Case, index: int, decision: Decision, station: Station | None, sent_at: float) -> None:
         self.case = case
         self.index = index
         self.decision = decision
         self.station = station
         self.sent_at = sent_at
         self.job: Job | None = None
-        self.other = other
+        self.other: Passage | None = None
         self.over = False
 
     @property

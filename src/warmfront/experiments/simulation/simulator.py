@@ -76,7 +76,8 @@ class Simulator:
         self._world, self._selector = world, selector
         self._cases = list(cases)
         self._unasked = iter(range(len(cases)))  # by the callers of a closed loop
-        self._seed, self._run_id, self._explain = seed, run_id, explain
+        self._seed, self._run_id = seed, run_id
+        self._decided = self._explained if explain else self._decide
         self._heap: list[tuple[float, int, Callable[[float, Any], None], Any]] = []
         self._ties = count()
         self._plan_at = 0.0
@@ -220,10 +221,9 @@ class Simulator:
         case = self._cases[index]
         self._send(now, case, index, self._decided(now, case, case.request))
 
-    def _decided(self, now: float, case: Case, request: Request) -> Decision:
+    def _explained(self, now: float, case: Case, request: Request) -> Decision:
         decision = self._decide(now, case, request)
-        if self._explain:
-            self.result.decisions.append(decision_row(decision, now, run_id=self._run_id, seed=self._seed))
+        self.result.decisions.append(decision_row(decision, now, run_id=self._run_id, seed=self._seed))
         return decision
 
     def _decide(self, now: float, case: Case, request: Request) -> Decision:  # noqa: ARG002 - an oracle looks at it
@@ -237,10 +237,10 @@ class Simulator:
         self._selector.started(decision, now)
         self._look(now)
         station = self._stations.get(chosen.variant.name)
-        passage = Passage(case, index, decision, station=station, sent_at=now, other=beside)
+        passage = Passage(case, index, decision, station, now)
         luck = case.luck
         if beside is not None:
-            beside.other, luck = passage, self._second_luck[index]
+            beside.other, passage.other, luck = passage, beside, self._second_luck[index]
         elif decision.hedge_at is not None and not self._tried(passage):
             self.at(decision.hedge_at, self._hedge, passage)
         job = passage.job = Job(self._executed, luck, case.request.size_bytes, passage)
