@@ -6,6 +6,7 @@ what a stream means (http2_server.py, http2_upstream.py). Loaded with the first 
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -78,6 +79,7 @@ class Link(asyncio.Protocol):
         self._receiving = False
         self._scheduled = False
         self._stuck = 0
+        self.moved_at = 0.0  # when a piece of a body was last sent
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -144,6 +146,11 @@ class Link(asyncio.Protocol):
         outgoing = self._outgoing.get(stream_id)
         return outgoing.size if outgoing is not None else 0
 
+    @property
+    def owes(self) -> bool:
+        """Whether a body waits for the peer to take it."""
+        return bool(self._outgoing)
+
     def body(
         self,
         stream_id: int,
@@ -158,6 +165,7 @@ class Link(asyncio.Protocol):
         outgoing = self._outgoing.get(stream_id)
         if outgoing is None:
             outgoing = self._outgoing[stream_id] = _Outgoing()
+            self.moved_at = time.monotonic()
         if data:
             outgoing.pieces.append(memoryview(data))
             outgoing.size += len(data)
@@ -225,6 +233,7 @@ class Link(asyncio.Protocol):
             else:
                 outgoing.pieces.popleft()
             outgoing.size -= len(piece)
+            self.moved_at = time.monotonic()
             last = outgoing.ended and not outgoing.pieces and not outgoing.trailers
             h2.send_data(stream_id, piece if len(piece) >= LARGE else bytes(piece), end_stream=last)
             if last:

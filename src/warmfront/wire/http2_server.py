@@ -244,10 +244,12 @@ class Http2Connection(Link):
     def _reschedule(self) -> None:
         limits = self.server.limits
         deadline = self._write_deadline
+        if self.owes:
+            deadline = min(deadline, self.moved_at + limits.write_timeout_s)
         if self._incoming:
             oldest = next(iter(self._incoming.values()))
             deadline = min(deadline, oldest.begun_at + limits.body_timeout_s)
-        elif not self.exchanges and not self.write_paused:
+        elif deadline == NEVER and not self.exchanges:
             deadline = self.server.loop.time() + limits.idle_timeout_s
         self.deadline = deadline
         if deadline < self.server.deadlines.due:
@@ -256,13 +258,14 @@ class Http2Connection(Link):
     def expire(self) -> None:
         """A deadline has passed, maybe one that no longer holds."""
         now = self.server.loop.time()
-        if self._write_deadline <= now:
+        stalled = self.owes and self.moved_at + self.server.limits.write_timeout_s <= now
+        if stalled or self._write_deadline <= now:
             self.transport.abort()
             return
         for stream_id, incoming in list(self._incoming.items()):
             if incoming.begun_at + self.server.limits.body_timeout_s <= now:
                 self._refuse(stream_id, RequestTimeout("the request's body did not arrive in time; send it faster"))
-        if not self._incoming and not self.exchanges:
+        if not self._incoming and not self.exchanges and not self.owes:
             self.shut_when_idle()
         else:
             self._reschedule()
@@ -291,7 +294,7 @@ class Http2Connection(Link):
             self.transport.write(frame.serialize())
 
     def _settle(self) -> None:
-        if self._leaving and not self.lost and not self._incoming and not self.exchanges and not self._outgoing:
+        if self._leaving and not self.lost and not self._incoming and not self.exchanges and not self.owes:
             self.transport.close()
 
     def _disconnect(self) -> None:

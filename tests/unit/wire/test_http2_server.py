@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+import sys
 
 import grpc
 import grpc.aio
 import pytest
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, StreamReset, TrailersReceived
+from h2.events import ConnectionTerminated, StreamReset, TrailersReceived, WindowUpdated
 
 from warmfront.wire.server import Limits
 
@@ -269,3 +270,60 @@ def test_trailers_are_read_once(run, serving, peer):
             return (await client.until(TrailersReceived, stream)).headers
 
     assert [tuple(item) for item in run(scene())] == [(b"grpc-status", b"0"), (b"x-bytes", b"3")]
+
+
+def test_incomplete_bodies_are_bounded_together(run, serving, peer):
+    """Eight bodies of the largest size may be under way; whose piece exceeds that is refused, the others go on."""
+
+    async def scene():
+        async with serving(echo, Limits(max_body=10_000)) as (_, port):
+            client = await peer(port)
+            await client.until(WindowUpdated)
+            streams = [await client.ask("/", bytes(9_000), end=False) for _ in range(9)]
+            refused = await client.until(StreamReset)
+            client.h2.send_data(streams[0], b"x", end_stream=True)
+            await client.send()
+            return streams, refused, await client.reply(streams[0])
+
+    streams, refused, (status, body) = run(scene())
+    assert (refused.stream_id, refused.error_code) == (streams[8], ErrorCodes.REFUSED_STREAM)
+    assert (status, len(body)) == (200, 9_001)
+
+
+def test_who_takes_nothing_is_cut_off(run, serving, connect):
+    """A client that opens no window for its reply is not waited for longer than the limit."""
+
+    async def scene():
+        def much(exchange):
+            exchange.respond(200, [], bytes(200_000))
+
+        async with serving(much, Limits(write_timeout_s=0.05)) as (_, port):
+            raw = await connect(port)
+            h2 = H2Connection()
+            h2.initiate_connection()
+            h2.send_headers(
+                1, [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")], end_stream=True
+            )
+            await raw.send(h2.data_to_send())
+            return await raw.rest()
+
+    try:
+        got = run(scene())
+    except ConnectionResetError:
+        return
+    assert 65_000 < len(got) < 70_000
+
+
+def test_without_h2_the_preface_is_refused_as_http11(run, serving, connect, monkeypatch, caplog):
+    """A function's image has no h2: its server says what is missing, once, and answers 400."""
+    monkeypatch.setitem(sys.modules, "warmfront.wire.http2_server", None)
+    monkeypatch.delattr("warmfront.wire.http2_server", raising=False)
+
+    async def scene():
+        async with serving(echo) as (_, port):
+            client = await connect(port)
+            await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            return await client.reply()
+
+    assert run(scene())[0] == 400
+    assert "needs the package h2: pip install h2" in caplog.text
