@@ -21,11 +21,15 @@ COLUMNS = {"inputs": {"x": [1.0, 3.0]}}
 TENSORS = {"id": "7", "inputs": [{"name": "x", "datatype": "FP32", "shape": [2], "data": [1.0, 3.0]}]}
 
 
-def tables() -> list[list[list[str]]]:
-    """The document's tables: rows of cells, without markup."""
-    found = re.findall(r"(?:^\|.*\n)+", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
-    cut = [[[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()] for table in found]
-    return [[[cell.replace("`", "") for cell in row] for row in table if not set(row[0]) <= set("-")] for table in cut]
+def table(*head: str) -> list[list[str]]:
+    """The rows of the document's table that begins with this head, without markup."""
+    for found in re.findall(r"(?:^\|.*\n)+", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE):
+        first, _, *rows = (
+            [cell.strip().replace("`", "") for cell in line.strip("|\n").split("|")] for line in found.splitlines()
+        )
+        if first[: len(head)] == list(head):
+            return [first, *rows]
+    raise AssertionError(f"{DOCUMENT.name} has no table of {head}")
 
 
 def cell(client: str, variant: str) -> str:
@@ -38,7 +42,7 @@ def cell(client: str, variant: str) -> str:
 
 def test_the_table_of_protocols_is_the_codes() -> None:
     """Path, readiness, error and objective of each."""
-    rows = {row[0]: row[1:] for row in tables()[0][1:]}
+    rows = {row[0]: row[1:] for row in table("warmfront.dev/protocols")[1:]}
     assert set(rows) == set(PROTOCOLS)
     for name, protocol in PROTOCOLS.items():
         path = protocol.paths["infer"].format(model="NAME", version="")
@@ -48,7 +52,7 @@ def test_the_table_of_protocols_is_the_codes() -> None:
 
 def test_the_table_of_ways_is_the_codes() -> None:
     """Every client against every variant; gRPC reaches gRPC of the same kind and nothing else."""
-    head, *rows = tables()[2]
+    head, *rows = table("client", "cloudevents")
     assert head[1:] == list(REST)
     assert {row[0]: row[1:] for row in rows} == {client: [cell(client, variant) for variant in REST] for client in REST}
     for one, other in CONVERSIONS:
@@ -228,15 +232,22 @@ def test_metadata_is_a_variants(front: Front, platform: Platform) -> None:
     variant.answer = speakers.open_inference
 
 
-def test_the_doors_of_sagemaker(front: Front) -> None:
-    """The task in our header, in the AWS clients' header, in their path; without one, what is missing."""
+def test_the_doors_of_sagemaker(front: Front, platform: Platform) -> None:
+    """The task in our header, in the AWS clients' header, in their path; without one, what is missing.
+
+    The AWS header goes on where it is not the task's name.
+    """
+    target, model = {"X-Amzn-SageMaker-Target-Model": "m"}, b"x-amzn-sagemaker-target-model"
     for path, headers in (
         ("/invocations", {"Warmfront-Task": "only-sagemaker"}),
         ("/invocations", {"X-Amzn-SageMaker-Target-Model": "only-sagemaker"}),
-        ("/endpoints/only-sagemaker/invocations", {}),
+        ("/endpoints/only-sagemaker/invocations", target),
+        ("/invocations", {"Warmfront-Task": "only-sagemaker"} | target),
     ):
         reply = front.ask("POST", path, b"hello", headers | {"Content-Type": "text/plain"})
         assert (reply.status, reply.body) == (200, b"HELLO")
+        passed_on = platform.variants["v-sagemaker"].seen[-1].header(model)
+        assert passed_on == (b"m" if target.items() <= headers.items() else None)
     reply = front.ask("POST", "/invocations", b"hello")
     assert (reply.status, "Warmfront-Task is absent" in reply.json["detail"]) == (400, True)
 

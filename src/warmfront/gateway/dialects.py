@@ -90,7 +90,11 @@ def _converted(message: Message, way: Way, request: Request, source: str, name: 
     assert way.conversion is not None
     if message.version:
         raise Unprocessable(f"{way.protocol} knows nothing of {message.version}; ask for no version")
-    headers = message.headers.copy()
+    encoding = first(message.headers, b"content-encoding")
+    if way.conversion.reads and encoding not in {None, b"identity"}:
+        raise Unprocessable("a body in a Content-Encoding is not converted; send it without")
+    # what must be read again on its way back should come as it is
+    headers = [item for item in message.headers if item[0] != b"accept-encoding"]
     if message.event is not None:
         headers = _without_event(headers) + _kind(message)
     elif way.protocol == CLOUDEVENTS.name:

@@ -225,6 +225,8 @@ class Gateway:
         """What is asked for, and the headers that go on to a variant."""
         route, task, body = found.route, found.name or _task_named(exchange), exchange.body
         kept, stated = sorted_out(exchange.headers)
+        if not found.name and not exchange.header(TASK_HEADER):  # then this named the task, and no model of a variant
+            kept = [item for item in kept if item[0] != sagemaker.TARGET_MODEL]
         defaults = self.intake.defaults(task)
         parameters = _NONE
         if route.protocols is routes.OPEN_INFERENCE:

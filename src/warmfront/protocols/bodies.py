@@ -44,6 +44,11 @@ class Conversion(NamedTuple):
     wants_json: bool = False
     makes_json: bool = False
 
+    @property
+    def reads(self) -> bool:
+        """Whether the body is parsed."""
+        return self.wants_json or self.makes_json
+
 
 def _as_it_is(asked: Asked) -> tuple[bytes, Back | None]:
     return asked.body, None

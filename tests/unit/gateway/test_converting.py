@@ -118,3 +118,25 @@ def test_a_second_try_that_cannot_take_it(play):
         assert (reply.status, json.loads(reply.body)["error"]) == (502, "a answered 500; no reply from a variant")
 
     play(scene)
+
+
+def test_compressed_bodies_are_not_read(play):
+    """A request in Content-Encoding is refused; a variant is not asked to compress what must be read."""
+    seen: list[Exchange] = []
+
+    def answer(exchange: Exchange) -> None:
+        seen.append(exchange)
+        exchange.respond(200, JSON, b'{"outputs": [0.5]}')
+
+    async def scene(stage):
+        await stage.variant("a", answer, protocols=("tensorflow-serving",))
+        headers = [(b"accept-encoding", b"gzip"), (b"accept", b"application/json")]
+        url = f"http://127.0.0.1:{stage.port}"
+        reply = await stage.pool.fetch(url, "POST", PATH, headers, TENSORS, timeout_s=10)
+        assert reply.status == 200
+        assert (seen[0].header(b"accept-encoding"), seen[0].header(b"accept")) == (None, b"application/json")
+        headers = [(b"content-encoding", b"gzip")]
+        reply = await stage.pool.fetch(url, "POST", PATH, headers, TENSORS, timeout_s=10)
+        assert (reply.status, b"is not converted; send it without" in reply.body) == (422, True)
+
+    play(scene)
