@@ -20,7 +20,7 @@ from warmfront.experiments.planning.trials import Judged, Stage, Trial
 KEEPER = "effective"  # the selector itself keeps what pays
 _BEST = 2  # warm sets that go on to the windows
 _FINAL = 3  # candidates that are judged in the end
-SAME = 1e-4  # right answers per request: a difference below this is none
+SAME = 5e-4  # right answers per request: a difference below one in two thousand is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +96,14 @@ class _Contest:
 def _distinct(ranked: Sequence[Candidate], present: Candidate, contest: _Contest) -> list[Candidate]:
     """The best few warm sets, each as it does best and without the changes that make no difference."""
     found: dict[tuple[str, ...], Candidate] = {}
+    seen: set[tuple[str, ...]] = set()
     for candidate in ranked:
-        if len(found) == _FINAL:
+        if len(found) == _FINAL or len(seen) == 2 * _FINAL:
             break
-        if candidate.kept not in found:
-            found[candidate.kept] = _least(candidate, present, contest)
+        if candidate.kept not in seen:
+            seen.add(candidate.kept)
+            plainest = _least(candidate, present, contest)
+            found.setdefault(plainest.kept, plainest)
     return list(found.values())
 
 
