@@ -53,10 +53,12 @@ class Link(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, *, client: bool, stream_window: int, max_streams: int, max_header_bytes: int) -> None:
-        # fields that are sent were parsed here and are lower-case: to check them again costs a tenth of a call
+        # what is sent was parsed here, and upstreams are no attackers: to check either costs a tenth of a call
         config = H2Configuration(
             client_side=client,
             header_encoding=None,
+            validate_inbound_headers=not client,
+            normalize_inbound_headers=not client,
             validate_outbound_headers=False,
             normalize_outbound_headers=False,
         )
