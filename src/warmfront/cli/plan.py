@@ -98,6 +98,10 @@ def command(
     live: dict[str, Subject] = {}
     now: dict[str, Setting] = {}
     if subject.endswith(".csv"):
+        if apply:
+            raise SetupError(
+                f"{subject}: a table has no Services to change; name the task instead, or leave --apply out"
+            )
         measured = inputs.from_table(Path(subject), folder)
     else:
         live, now = asyncio.run(_find(task, namespace))
@@ -106,9 +110,9 @@ def command(
     objective = inputs.Objective(deadlines_s=deadlines or (), min_accuracy=min_accuracy, on_miss=on_miss)
     scenario = inputs.scenario(folder, task, trace, objective, price=price, measured=measured, overrides=overrides)
     _introduce(console, scenario, measured=measured)
-    stage = _Where(scenario, arrivals.resolve().parent, overrides, workers or os.cpu_count() or 1)
-    plan, present = _search(console, stage, now, policy=policy, seeds=seeds)
-    _conclude(console, plan, present, scenario, folder, live=live, apply=apply, namespace=namespace)
+    where = _Where(scenario, arrivals.resolve().parent, overrides, workers or os.cpu_count() or 1)
+    plan, present = _search(console, where, now, policy=policy, seeds=seeds)
+    _conclude(console, plan, present, where, live=live, apply=apply, namespace=namespace)
 
 
 def _name(table: Path) -> str:
@@ -201,7 +205,7 @@ def _shown(console: "Console", total: int) -> "Iterator[Callable[[int], None]]":
 
 
 def _conclude(
-    console: "Console", plan: "Plan", present: "Candidate", scenario: "Scenario", folder: Path, *,
+    console: "Console", plan: "Plan", present: "Candidate", where: _Where, *,
     live: "dict[str, Subject]", apply: bool, namespace: str | None,
 ) -> None:  # fmt: skip
     import yaml
@@ -209,6 +213,7 @@ def _conclude(
     from warmfront.cli import plan_tables
     from warmfront.experiments.planning import advice
 
+    scenario = where.scenario
     per_day = len(scenario.arrivals(0)) * 86_400 / scenario.duration_s
     wanted = plan.best.trial.candidate
     console.print(plan_tables.standings(plan, per_day))
@@ -219,14 +224,15 @@ def _conclude(
     changed = advice.changes(present, wanted) if plan.pays else {}
     for name, setting in changed.items():
         console.print(advice.kn(services[name], setting, namespace or ""), markup=False, soft_wrap=True)
-    file = folder / "plan.yaml"
+    file = scenario.path.with_name("plan.yaml")
     parts = [advice.manifest(services[name], one) for name, one in wanted.settings]
     file.write_text(yaml.safe_dump_all(parts, sort_keys=False), encoding="utf-8")
-    console.print(f"{file}: the best as manifests; played by: warmfront compare {scenario.path}", style="dim",
-                  markup=False, soft_wrap=True)  # fmt: skip
+    for line in (
+        f"{file}: the best as manifests",
+        f"the scenario: warmfront compare {scenario.path} --data {where.data}",
+    ):
+        console.print(line, style="dim", markup=False, soft_wrap=True)
     if apply:
-        if not live:
-            raise SetupError("a table has no Services to change; name the task instead")
         asyncio.run(_apply({services[name]: setting for name, setting in changed.items()}, namespace))
         console.print(f"changed {len(changed)} Services" if changed else "nothing changed", style="dim")
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from warmfront.experiments.contenders import contender
 from warmfront.experiments.planning.candidates import Candidate, Setting, one_more, present, warm_sets
 from warmfront.experiments.scenarios import load
 
@@ -55,3 +56,10 @@ def test_a_scenario_under_a_candidate():
     assert present(now.applied(scenario)) == now
     with pytest.raises(KeyError):
         TWO.applied(scenario)
+
+
+def test_keeping_is_what_an_operator_does_by_a_contenders_name():
+    """The same world as `@keep:`, so `compare` plays what the plan has found."""
+    scenario = load("langid-poisson-0.1")
+    kept = present(scenario).keeping({"pycld2": 1, "py3langid": 1}).applied(scenario)
+    assert kept.world == contender("effective@keep:pycld2+py3langid").world(scenario)
