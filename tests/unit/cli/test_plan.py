@@ -33,7 +33,7 @@ def test_what_to_keep_and_how_to_do_it(plan, tmp_path):
     done = plan("--deadline-ms", "500", "--policy", "effective@no-plan")
     assert done.exit_code == 0
     lines = done.output.splitlines()
-    assert max(len(line) for line in lines if "warmfront compare" not in line and "kn service" not in line) <= 80
+    assert max(len(line) for line in lines if "build/plan" not in line and "kn service" not in line) <= 80
     assert "20 requests in 2.11 h of trace.csv; variants as declared" in lines[0]
     assert [line for line in lines if line.startswith("kn ")] == [
         "kn service update cheap --scale-min 1 --scale-window 60s --concurrency-limit 4"
