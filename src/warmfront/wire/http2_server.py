@@ -43,7 +43,8 @@ _log = logging.getLogger(__name__)
 MAX_STREAMS = 1000
 # What the incomplete requests of one connection may hold together, in bodies of the largest size.
 _MAX_BODIES = 8
-_FEW_RESETS = 200  # a client may take back this many requests, and as many again as it let be answered
+# What a client may take back within a second: twice all that it can have in flight, whose deadlines may end together.
+_MAX_RESETS = 2 * MAX_STREAMS
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -79,7 +80,8 @@ class Http2Connection(Link):
         self._incoming: dict[int, _Incoming] = {}
         self._held = 0
         self._leaving = False
-        self._answered = self._resets = 0
+        self._resets = 0
+        self._resets_since = 0.0
         self._write_deadline = NEVER
         self.hears = {
             RequestReceived: self._on_request,
@@ -175,14 +177,17 @@ class Http2Connection(Link):
         self._serve(event.stream_id, incoming, parts[0] if len(parts) == 1 else b"".join(parts))
 
     def _on_reset(self, event: StreamReset) -> None:
+        now = self.server.loop.time()
+        if now - self._resets_since > 1:
+            self._resets, self._resets_since = 0, now
         self._resets += event.remote_reset
         self._drop(event.stream_id)
         self.forget(event.stream_id)
         exchange = self.exchanges.pop(event.stream_id, None)
         if exchange is not None:
             exchange.left()
-        if self._resets > _FEW_RESETS + self._answered:
-            _log.warning("a client takes back its requests faster than they can be answered: connection closed")
+        if self._resets > _MAX_RESETS:
+            _log.warning("a client took back %d requests within a second: connection closed", self._resets)
             self._goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
             self.transport.close()
 
@@ -229,7 +234,6 @@ class Http2Connection(Link):
 
     def done(self, stream_id: int) -> None:
         """The exchange of this stream has its whole reply."""
-        self._answered += 1
         self.exchanges.pop(stream_id, None)
         self.flush_soon()
         self._reschedule()

@@ -11,6 +11,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, StreamReset, TrailersReceived, WindowUpdated
 
+from warmfront.wire import http2_server
 from warmfront.wire.server import Limits
 
 ECHO = "/test.Service/Echo"
@@ -207,13 +208,14 @@ def test_slow_bodies_are_timed_out(run, serving, peer):
     assert slow[0] == 408
 
 
-def test_rapid_resets_end_the_connection(run, serving, peer):
-    """A client that opens and takes back without end is told to calm down."""
+def test_rapid_resets_end_the_connection(run, serving, peer, monkeypatch):
+    """A client that opens and takes back more than the limit within a second is told to calm down."""
+    monkeypatch.setattr(http2_server, "_MAX_RESETS", 50)
 
     async def scene():
         async with serving(lambda exchange: None) as (_, port):
             client = await peer(port)
-            for _ in range(300):
+            for _ in range(51):
                 stream = client.h2.get_next_available_stream_id()
                 head = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/")]
                 client.h2.send_headers(stream, head, end_stream=True)
