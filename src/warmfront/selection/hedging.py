@@ -72,17 +72,17 @@ class Hedging:
     def _seconds(self, request: Request, everyone: Sequence[Candidate], forecasts: Forecasts) -> list[Second]:
         """Those who are warm and eligible.
 
-        One more request to them costs the memory of its execution, what their being held longer costs, and a request's
-        worth for each one that it keeps waiting.
+        One more request to them costs the memory of its execution, what it costs beyond the request (charge and toll),
+        and a request's worth for each one that it keeps waiting now, for tolls take time to be learned.
         """
         found: list[Second] = []
         for candidate in everyone:
             if candidate.warmth is Warmth.WARM and not candidate.verdict:
                 known, forecast = self._known[candidate.variant.name], forecasts(candidate)
                 worth = _worth(request, forecast)
-                execution = known.knowledge.price_per_s * forecast.execution_s
-                load = worth * hindered(candidate.in_flight, known.slots)
-                found.append(Second(forecast, worth, execution + max(known.charge, 0.0) + load))
+                price = known.knowledge.price_per_s * forecast.execution_s + max(known.charge, 0.0) + known.toll
+                price += worth * hindered(candidate.in_flight, known.slots)
+                found.append(Second(forecast, worth, price))
         return found
 
 

@@ -97,7 +97,7 @@ class Player:
             probability=None if probability is None else float(probability),
             cold=cold, queued_s=0.0, latency_s=latency_s, on_time=on_time,
             correct=said.get(b"warmfront-label") == expected_label(body, SEED) if good else None,
-            status=status.value,
+            status=status.value, hedged=said.get(b"warmfront-hedged") == "true",
             latency_weight=None if request.weights is None else request.weights.latency_share,
         )  # fmt: skip
 
