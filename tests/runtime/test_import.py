@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tritonclient.http as triton
 import yaml
 from tests.runtime.terminal import ROOT, Up, eventually, run_in, start, stop
 from tests.unit.function.imported.models import Models, make
@@ -51,9 +52,14 @@ def up(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]
         assert stop(running) == 0
 
 
+def port_of(up: Up) -> int:
+    """The ingress port."""
+    return int(up.printed().partition("ingress   http://NAME.NAMESPACE.localhost:")[2].split()[0])
+
+
 def ask(up: Up, path: str, value: Any) -> tuple[int, dict[str, str], Any]:
     """POST JSON to the selector."""
-    port = int(up.printed().partition("ingress   http://NAME.NAMESPACE.localhost:")[2].split()[0])
+    port = port_of(up)
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", path, json.dumps(value).encode(), {**JSON, "Host": f"selector.default.localhost:{port}"})
     reply = connection.getresponse()
@@ -76,6 +82,18 @@ def test_an_onnx_classifier_gives_its_own_answer(up: Up, models: Models) -> None
     assert np.allclose(np.reshape(outputs["probabilities"], (3, 3)), shares, atol=1e-6)
     status, _, reply = ask(up, "/v1/models/iris:predict", {"instances": rows.tolist()})
     assert (status, [row["label"] for row in reply["predictions"]]) == (200, labels)
+
+
+def test_tritons_client_asks_an_imported_model(up: Up, models: Models) -> None:
+    """The official client of Open Inference, through the selector, with binary tensors, as it sends them by itself."""
+    rows = models.flowers[[10, 77, 120]].astype(np.float32)
+    host = f"selector.default.localhost:{port_of(up)}"
+    with triton.InferenceServerClient(f"127.0.0.1:{port_of(up)}") as client:
+        tensor = triton.InferInput("X", rows.shape, "FP32")
+        tensor.set_data_from_numpy(rows)
+        reply = client.infer("iris", [tensor], headers={"Host": host})
+    assert reply.as_numpy("label").tolist() == models.iris.predict(rows).tolist()
+    assert np.allclose(reply.as_numpy("probabilities"), models.iris.predict_proba(rows), atol=1e-6)
 
 
 def test_a_regressor_gives_its_number(up: Up, models: Models) -> None:

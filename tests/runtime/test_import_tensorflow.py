@@ -29,14 +29,14 @@ def test_a_saved_model_is_asked_through_the_selector(tmp_path: Path, monkeypatch
     )
     for path, more in {
         str(MODELS / "small"): ["--task", "folder"],
-        "tfhub:any/digits/1": ["--task", "hub", "--name", "hub"],
+        "tfhub:any/digits/1": ["--task", "hub"],
     }.items():
         done = run_in(tmp_path, "import", path, *more, "--labels", "labels.txt")
         assert done.returncode == 0, done.stderr
         assert "in       image          FP32 [-1, 784]" in done.stdout
     up = start(tmp_path)
     try:
-        for task, variant in (("folder", "small-tensorflow"), ("hub", "hub")):
+        for task, variant in (("folder", "small-tensorflow"), ("hub", "digits-tensorflow")):
             asked = up.run("infer", task, json.dumps([0.0] * 784), "-o", "json")
             assert asked.returncode == 0, asked.stderr + up.printed()
             said = json.loads(asked.stdout)

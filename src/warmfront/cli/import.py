@@ -49,6 +49,8 @@ def command(
     click.echo(f"{variant}: {KINDS[source.kind].title} for the task {task}")
     for line in _signature(facts):
         click.echo(line)
+    for note in facts.notes:
+        click.echo(f"note     {note}")
     click.echo(f"wrote    {folder}/")
     click.echo(f"wrote    {slot.file}{'' if listed else f'; list it in {slot.kustomization} as {slot.entry}'}")
     click.echo(f"next     warmfront build {folder.name}; warmfront up")

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from warmfront.importing.source import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Tensors by name in their text form, which outputs make up an answer, and the packages that read them."""
+    """Tensors by name in their text form, which outputs make up an answer, the packages that read them, notes."""
 
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
@@ -24,6 +24,7 @@ class Facts:
     scores: str
     classifies: bool
     versions: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 def read_facts(source: Source, labels: Path | None, *, trust: bool) -> Facts:

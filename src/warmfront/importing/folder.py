@@ -54,7 +54,7 @@ def name_of(source: Source, name: str | None, task: str) -> str:
     if not _TASK.fullmatch(task):
         raise SetupError(f"task {task!r}: wanted at most 63 letters, digits, -, _ and ., such as iris")
     path = source.path.parent if source.path.name.isdigit() else source.path  # of versions
-    stem = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or task.lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", (source.called or path.stem).lower()).strip("-") or task.lower()
     made = name or f"{stem}-{source.kind}"
     if not _SERVICE.fullmatch(made):
         raise SetupError(

@@ -5,6 +5,7 @@ A process of its own, because a corrupt file may take the runtime down with it, 
 
 import importlib.metadata
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ _STANDS_IN = {"tensorflow-cpu": "tensorflow"}
 def main(arguments: list[str]) -> int:
     """Exit status 0 with one line of JSON, or 2 with the reason on stderr."""
     kind, path, *labels = arguments
+    logging.getLogger("warmfront").addHandler(noted := _Notes())
     try:
         signature = open_model(kind, Path(path)).signature
         from warmfront.function.imported.answers import read_labels, reading_of  # noqa: PLC0415 - numpy is here by now
@@ -31,10 +33,23 @@ def main(arguments: list[str]) -> int:
         "label": reading.label,
         "scores": reading.scores,
         "classifies": reading.classifies,
+        "notes": noted.lines,
         "versions": dict(_installed(name) for name in KINDS[kind].packages),
     }
     sys.stdout.write(f"\n{json.dumps(facts)}\n")
     return 0
+
+
+class _Notes(logging.Handler):
+    """What reading the model warned of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.lines.append(record.getMessage())
 
 
 def _installed(package: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warmfront.errors import SetupError
@@ -27,11 +27,12 @@ WANTED = "a SavedModel folder, an .onnx, .tflite, .joblib or .pkl file, tfhub:HA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A model on this machine: its file or SavedModel folder, and the files that belong beside it."""
+    """A model on this machine: its file or SavedModel folder, the files that belong beside it, what a hub calls it."""
 
     kind: str
     path: Path
     beside: tuple[Path, ...] = ()
+    called: str = ""
 
     @property
     def name(self) -> str:
@@ -58,7 +59,8 @@ def find_source(text: str) -> Source:
                 f"{text}: cannot be had ({' '.join(str(error).split()) or type(error).__name__}); check the handle "
                 f"and the network, or fetch it elsewhere and give the folder"
             ) from error
-        return _of_path(path)
+        words = [word for word in handle.split("/") if word and not word.isdigit()]
+        return replace(_of_path(path), called=words[-1] if words else "")
     return _of_path(Path(text))
 
 

@@ -51,6 +51,18 @@ def test_a_pickle_is_not_read_without_trust(models, tmp_path):
     assert facts(models.folder / "iris.joblib", trust=True).inputs == {"input": "FP64 [-1, 4]"}
 
 
+def test_another_version_of_scikit_learn_is_noted(models, tmp_path):
+    """A pickle is for the version that wrote it: the one that is there reads it, and says which was which."""
+    import sklearn
+
+    written = (models.folder / "diabetes.joblib").read_bytes()
+    other = sklearn.__version__[:-1] + ("0" if sklearn.__version__[-1] != "0" else "1")
+    (tmp_path / "old.joblib").write_bytes(written.replace(sklearn.__version__.encode(), other.encode()))
+    (note,) = facts(tmp_path / "old.joblib", trust=True).notes
+    assert f"was saved by scikit-learn {other} and is read by {sklearn.__version__}" in note
+    assert facts(models.folder / "diabetes.joblib", trust=True).notes == []
+
+
 def test_a_corrupt_file_is_named(models, tmp_path):
     """In one sentence, without the other process's traceback."""
     (tmp_path / "iris.onnx").write_bytes((models.folder / "iris.onnx").read_bytes()[:2000])

@@ -105,7 +105,7 @@ def test_a_kaggle_handle_from_its_cache(tmp_path, monkeypatch):
     place = saved_model(tmp_path / "models" / "google" / "net" / "tensorFlow2" / "small" / "3")
     (place.parent / "3.complete").touch()
     found = find_source("kaggle:google/net/tensorFlow2/small/3")
-    assert (found.kind, found.path) == ("tensorflow", place)
+    assert (found.kind, found.path, found.called) == ("tensorflow", place, "small")
 
 
 def test_a_tensorflow_hub_handle_from_its_cache(tmp_path, monkeypatch):
@@ -114,4 +114,4 @@ def test_a_tensorflow_hub_handle_from_its_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
     place = saved_model(tmp_path / hashlib.sha1(b"https://tfhub.dev/google/net/1").hexdigest())
     found = find_source("tfhub:google/net/1")
-    assert (found.kind, found.path) == ("tensorflow", place)
+    assert (found.kind, found.path, found.called) == ("tensorflow", place, "net")

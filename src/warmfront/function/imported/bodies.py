@@ -1,26 +1,44 @@
 """Tensors in the JSON of model servers: Open Inference v2, and TensorFlow Serving, whose rows are KServe v1.
 
 What lives here: the messages and their rules. What must not: routes, headers, any runtime.
-Open Inference's binary tensors are refused, not misread.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from warmfront.errors import InvalidRequest
+from warmfront.function.imported.binary import SIZE, values
 from warmfront.function.imported.signature import Signature, TensorSpec
-from warmfront.function.imported.tensors import DATATYPE, Tensor, rows, to_json
-from warmfront.function.open_inference import InferRequest
+from warmfront.function.imported.tensors import DATATYPE, NUMPY, Tensor, rows, to_json
+from warmfront.function.open_inference import WantedOutput
 
 SIGNATURE_NAME = "serving_default"
 
 
-def parse_infer(body: bytes, signature: Signature) -> tuple[InferRequest, dict[str, Tensor]]:
-    """An Open Inference request and its tensors by name.
+class JsonTensor(msgspec.Struct, frozen=True):
+    """One input; its `data` is here, or behind the JSON with its size in `parameters`."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any] | None = None
+    parameters: dict[str, Any] = {}
+
+
+class InferRequest(msgspec.Struct, frozen=True):
+    """The JSON of an Open Inference request. Its own `parameters` (the objective) concern the selector."""
+
+    inputs: list[JsonTensor]
+    id: str | None = None
+    outputs: list[WantedOutput] = []
+
+
+def parse_infer(body: bytes, binary: memoryview, signature: Signature) -> tuple[InferRequest, dict[str, Tensor]]:
+    """An Open Inference request, its JSON and the binary data behind it, and its tensors by name.
 
     A model with one input takes it under any name, so that variants of a task may call it differently.
 
@@ -30,21 +48,39 @@ def parse_infer(body: bytes, signature: Signature) -> tuple[InferRequest, dict[s
     try:
         request = msgspec.json.decode(body, type=InferRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(
-            f"not an Open Inference request: {error}; tensors are taken as JSON, not in the binary extension"
-        ) from error
-    given = {tensor.name: tensor for tensor in request.inputs}
+        raise InvalidRequest(f"not an Open Inference request: {error}") from error
     specs = signature.inputs
+    given = {tensor.name: tensor for tensor in request.inputs}
     if len(specs) == len(given) == len(request.inputs) == 1:
         given = {specs[0].name: request.inputs[0]}
     _check_names(given, specs)
+    data = dict(zip(given, _data(list(given.values()), binary), strict=True))
     tensors = {}
     for spec in specs:
         tensor = given[spec.name]
-        if (tensor.datatype == "BYTES") != (spec.datatype == "BYTES") or tensor.datatype not in DATATYPE.values():
+        if (tensor.datatype == "BYTES") != (spec.datatype == "BYTES"):
             raise InvalidRequest(f"input {tensor.name!r} has datatype {tensor.datatype!r}; wanted {spec}")
-        tensors[spec.name] = rows(spec, tensor.data, tuple(tensor.shape))
+        tensors[spec.name] = rows(spec, data[spec.name], tuple(tensor.shape))
     return request, tensors
+
+
+def _data(tensors: Sequence[JsonTensor], binary: memoryview) -> Iterator[Any]:
+    """The values of each input; binary ones follow each other in the order of the inputs."""
+    for tensor in tensors:
+        if tensor.datatype not in DATATYPE.values():
+            raise InvalidRequest(f"input {tensor.name!r} has datatype {tensor.datatype!r}; there is {', '.join(NUMPY)}")
+        if tensor.data is not None:
+            yield tensor.data
+            continue
+        size = tensor.parameters.get(SIZE)
+        if not isinstance(size, int) or not 0 <= size <= len(binary):
+            raise InvalidRequest(
+                f"input {tensor.name!r} has no `data`, and its {SIZE} is {size!r}, with {len(binary)} bytes left"
+            )
+        yield values(tensor.name, tensor.datatype, binary[:size])
+        binary = binary[size:]
+    if binary:
+        raise InvalidRequest(f"{len(binary)} bytes follow the last input; wanted a {SIZE} that counts them")
 
 
 def render_infer(request: InferRequest, outputs: Mapping[str, Tensor], *, model: str, version: str) -> bytes:
@@ -88,13 +124,13 @@ def parse_predict(body: bytes, signature: Signature) -> tuple[dict[str, Tensor],
         raise InvalidRequest(f"no signature {name!r} here; this model has {SIGNATURE_NAME!r}")
     specs = signature.inputs
     if "inputs" in request:
-        values = by_name(request["inputs"], specs)
-        return {spec.name: rows(spec, values[spec.name]) for spec in specs}, True
+        columns = by_name(request["inputs"], specs)
+        return {spec.name: rows(spec, columns[spec.name]) for spec in specs}, True
     instances = request["instances"]
     if not isinstance(instances, list) or not instances:
         raise InvalidRequest('"instances" must be a list of one or more examples')
     named = [by_name(instance, specs) for instance in instances]
-    return {spec.name: rows(spec, [values[spec.name] for values in named]) for spec in specs}, False
+    return {spec.name: rows(spec, [row[spec.name] for row in named]) for spec in specs}, False
 
 
 def render_predict(outputs: Mapping[str, Tensor], count: int, *, column: bool) -> bytes:

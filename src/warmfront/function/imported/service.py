@@ -4,6 +4,7 @@ What lives here: which request is read how, rows one by one for models that take
 any runtime.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ import numpy as np
 from warmfront.cloudevents import Headers
 from warmfront.errors import InvalidRequest
 from warmfront.function.imported.answers import Answer, Reading
+from warmfront.function.imported.binary import JSON_LENGTH, cut
 from warmfront.function.imported.bodies import (
     SIGNATURE_NAME,
     metadata,
@@ -27,14 +29,17 @@ from warmfront.function.imported.bodies import (
 from warmfront.function.imported.examples import Examples, Tensors
 from warmfront.function.imported.kinds import Runner
 from warmfront.function.imported.signature import TensorSpec
+from warmfront.function.imported.tensors import NUMPY
 from warmfront.function.model import ModelFunction, Prediction
 from warmfront.function.open_inference import LABEL, SCORE
-from warmfront.wire.messages import Response
+from warmfront.wire.messages import Response, first
 
 MAX_BODY = 64 << 20
 """Largest body in bytes: an image of 224x224x3 as JSON takes 3 MB."""
 
+_LOG = logging.getLogger(__name__)
 _JSON = (b"content-type", b"application/json")
+_INFER = re.compile(r"/v2/models/([^/]+)/infer")
 _V1 = re.compile(r"/v1/models/([^/:]+)(?:/versions/[^/:]+)?(/metadata|:\w+)?")
 
 
@@ -51,8 +56,21 @@ class ImportedModel(ModelFunction[Tensors]):
     ) -> None:
         self._runner, self._reading = open_()
         self._signature = self._runner.signature
+        self._warm_up()
         examples = Examples(self._signature)
         super().__init__(name, lambda: self._first, accept=examples, max_body=max_body, environment=environment)
+
+    def _warm_up(self) -> None:
+        """Ask about zeros once: the first answer allocates and compiles, and a start is the time for that."""
+        if any(spec.row_size is None for spec in self._signature.inputs):
+            return
+        shapes = {spec: ((1,) if spec.counts_rows else ()) + spec.row for spec in self._signature.inputs}
+        zeros = {spec.name: np.full(shape, "" if spec.datatype == "BYTES" else 0, dtype=NUMPY[spec.datatype])
+                 for spec, shape in shapes.items()}  # fmt: skip
+        try:
+            self._ask(zeros)
+        except Exception as error:  # noqa: BLE001 - zeros need not be an input that it takes
+            _LOG.info("%s took no zeros to warm up by: %s", self._signature, error)
 
     def _first(self, tensors: Tensors) -> Prediction:
         return self._ask(tensors)[1][0]
@@ -81,7 +99,12 @@ class ImportedModel(ModelFunction[Tensors]):
         return outputs, answers, told
 
     def _route(self, method: str, path: str, headers: Headers, body: bytes) -> Response:
-        """TensorFlow Serving's paths may name a version, of which there is one, and ask for metadata."""
+        """TensorFlow Serving's paths may name a version, of which there is one, and ask for metadata; Open Inference's
+        tensors may be binary.
+        """
+        if method == "POST" and (asked := _INFER.fullmatch(path)) and first(headers, JSON_LENGTH) is not None:
+            self._known(asked[1])
+            return self._infer_parts(asked[1], *cut(headers, body))
         found = _V1.fullmatch(path)
         if found is None:
             return super()._route(method, path, headers, body)
@@ -113,7 +136,10 @@ class ImportedModel(ModelFunction[Tensors]):
         }
 
     def _infer(self, name: str, body: bytes) -> Response:
-        request, tensors = parse_infer(body, self._signature)
+        return self._infer_parts(name, body, memoryview(b""))
+
+    def _infer_parts(self, name: str, body: bytes, binary: memoryview) -> Response:
+        request, tensors = parse_infer(body, binary, self._signature)
         outputs, answers, told = self._execute(tensors)
         for spec in self._added():
             kind = object if spec.name == LABEL else np.float64

@@ -30,7 +30,7 @@ DATATYPE = {name: datatype for datatype, name in NUMPY.items()}
 def rows(spec: TensorSpec, values: Any, shape: tuple[int, ...] | None = None) -> Tensor:
     """Values of one or more examples as the tensor that `spec` describes; nested lists, or flat with a `shape`.
 
-    An example may also be given flat, when all of its lengths are known.
+    An example may also be given flat, when all of its lengths are known, and a single value without its brackets.
 
     Raises:
         InvalidRequest: ragged, of the wrong kind, out of range, or of a shape that does not fit.
@@ -49,7 +49,7 @@ def rows(spec: TensorSpec, values: Any, shape: tuple[int, ...] | None = None) ->
     if array.ndim and spec.fits_row(array.shape[1:]):
         return array
     flat = math.prod(array.shape[1:]) if array.ndim else 0
-    if array.ndim >= 2 and flat == spec.row_size and min(array.ndim - 1, len(spec.row)) == 1:
+    if flat and flat == spec.row_size and min(array.ndim - 1, len(spec.row)) <= 1:
         return array.reshape(array.shape[0], *spec.row)
     raise _misfit(spec, array.shape)
 
@@ -127,14 +127,24 @@ def _strings(spec: TensorSpec, values: Any) -> Tensor:
             return [decoded(inner) for inner in value]
         if isinstance(value, str):
             return value
+        if isinstance(value, bytes):
+            return _text_if_any(value)
         if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
             try:
-                return base64.b64decode(value["b64"], validate=True)
+                return _text_if_any(base64.b64decode(value["b64"], validate=True))
             except binascii.Error as error:
                 raise InvalidRequest(f"input {spec.name!r}: b64 is not base64 ({error})") from error
         raise InvalidRequest(f"input {spec.name!r} holds {type(value).__name__}; wanted strings")
 
     return np.array(decoded(values), dtype=object)
+
+
+def _text_if_any(data: bytes) -> str | bytes:
+    """Text where the bytes are some: runtimes take the one for strings, and few of them the other."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def _kind(array: Tensor) -> str:

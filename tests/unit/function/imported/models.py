@@ -9,11 +9,14 @@ import joblib
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 SENTENCES = ["what a good and fine day", "a nice, good film", "an awful, bad day", "what a poor and bad film"]
 
@@ -29,11 +32,12 @@ class Models:
     flowers: np.ndarray
     patients: np.ndarray
     weights: np.ndarray
+    houses: Any
 
 
 def make(folder: Path) -> Models:
     """iris.joblib/.onnx (label and probabilities), iris_maps.onnx (a list of maps), diabetes.joblib/.onnx (a number),
-    sentiment.joblib (texts), dense.tflite (three scores, a row at a time).
+    sentiment.joblib (texts), houses.joblib/.onnx (mixed columns), dense.tflite (three scores, a row at a time).
     """
     flowers, kinds = load_iris(return_X_y=True)
     iris = RandomForestClassifier(10, random_state=0).fit(flowers, load_iris().target_names[kinds])
@@ -48,10 +52,25 @@ def make(folder: Path) -> Models:
     (folder / "diabetes.onnx").write_bytes(to_onnx(diabetes, patients[:1].astype(np.float32)).SerializeToString())
     weights = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]], dtype=np.float32)
     (folder / "dense.tflite").write_bytes(dense(weights))
+    houses = _houses(folder)
     return Models(
         folder=folder, iris=iris, diabetes=diabetes, sentiment=sentiment, flowers=flowers, patients=patients,
-        weights=weights,
+        weights=weights, houses=houses,
     )  # fmt: skip
+
+
+HOUSES = [["flat", 40.0, 1.0], ["flat", 80.0, 3.0], ["house", 120.0, 0.0], ["house", 200.0, 0.0]]
+
+
+def _houses(folder: Path) -> Any:
+    """A price by kind, area and floor: a column of texts and two of numbers, each an input of its own in ONNX."""
+    table = np.array(HOUSES, dtype=object)
+    columns = ColumnTransformer([("kind", OneHotEncoder(), [0]), ("size", StandardScaler(), [1, 2])])
+    houses = make_pipeline(columns, LinearRegression()).fit(table, [100.0, 220.0, 300.0, 450.0])
+    joblib.dump(houses, folder / "houses.joblib")
+    types = [("kind", StringTensorType([None, 1])), *((name, FloatTensorType([None, 1])) for name in ("area", "floor"))]
+    (folder / "houses.onnx").write_bytes(to_onnx(houses, initial_types=types).SerializeToString())
+    return houses
 
 
 def dense(weights: np.ndarray) -> bytes:

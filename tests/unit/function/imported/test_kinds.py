@@ -20,6 +20,11 @@ from warmfront.function.imported.kinds import open_model
             "(X: FP32 [-1, 4]) -> (output_label: BYTES [-1], output_probability: FP32 [-1, -1])",
         ),
         ("onnx", "diabetes.onnx", "(X: FP32 [-1, 10]) -> (variable: FP32 [-1, 1])"),
+        (
+            "onnx",
+            "houses.onnx",
+            "(kind: BYTES [-1, 1], area: FP32 [-1, 1], floor: FP32 [-1, 1]) -> (variable: FP32 [-1, 1])",
+        ),
         ("sklearn", "iris.joblib", "(input: FP64 [-1, 4]) -> (label: BYTES [-1], probabilities: FP64 [-1, 3])"),
         ("sklearn", "diabetes.joblib", "(input: FP64 [-1, 10]) -> (prediction: FP64 [-1])"),
         ("sklearn", "sentiment.joblib", "(text: BYTES [-1]) -> (label: BYTES [-1], probabilities: FP64 [-1, 2])"),
@@ -67,6 +72,14 @@ def test_what_is_no_estimator_is_refused(tmp_path):
     joblib.dump({"weights": [1, 2]}, tmp_path / "model.joblib")
     with pytest.raises(SetupError, match="found dict; wanted a fitted estimator"):
         open_model("sklearn", tmp_path / "model.joblib")
+
+
+def test_mixed_columns_are_told_the_way_by_onnx(models):
+    """A table of texts and numbers is no row of numbers."""
+    with pytest.raises(
+        SetupError, match=r"Pipeline has no answer to a row of FP64 \[-1, 3\] .*skl2onnx gives each column"
+    ):
+        open_model("sklearn", models.folder / "houses.joblib")
 
 
 def test_a_model_larger_than_memory_is_refused_before_it_is_read(tmp_path):

@@ -148,6 +148,78 @@ def test_a_model_of_one_row_takes_several(serve):
     assert (outputs["label"], outputs["scores"]) == (["c", "a"], [1, 2, 7, 9, 0, 0])
 
 
+def test_several_inputs_by_name(serve, models):
+    """A column each: as a raw example, by rows, by columns, as tensors; one missing is named."""
+    model = serve("onnx", "houses.onnx")
+    row = {"kind": "house", "area": 150, "floor": 0}
+    price = pytest.approx(models.houses.predict(np.array([["house", 150.0, 0.0]], dtype=object))[0], rel=1e-5)
+    assert ask(model, "/", row)[2] == {"variable": [price]}
+    assert ask(model, "/v1/models/t:predict", {"instances": [row, row]})[2] == {"predictions": [[price], [price]]}
+    columns = {name: [value] for name, value in row.items()}
+    assert ask(model, "/v1/models/t:predict", {"inputs": columns})[2] == {"outputs": [[price]]}
+    kinds = {"kind": "BYTES", "area": "INT64", "floor": "FP32"}
+    tensors = [{"name": n, "shape": [1, 1], "datatype": kinds[n], "data": [value]} for n, value in row.items()]
+    assert ask(model, "/v2/models/t/infer", {"inputs": tensors})[2]["outputs"][0]["data"] == [price]
+    status, _, answer = ask(model, "/v2/models/t/infer", {"inputs": tensors[:2]})
+    assert (status, "found inputs ['area', 'kind']; this model takes kind: BYTES" in answer["error"]) == (400, True)
+
+
+def binary(tensors, tail):
+    """A request of Open Inference's binary extension: headers and body."""
+    head = json.dumps({"inputs": tensors}).encode()
+    return [(b"inference-header-content-length", b"%d" % len(head))], head + tail
+
+
+def test_binary_tensors(serve, models):
+    """Numbers and strings behind the JSON, one after the other in the order of the inputs."""
+    word = b"\x05\0\0\0house"
+    tensors = [
+        {"name": "floor", "shape": [1, 1], "datatype": "FP32", "parameters": {"binary_data_size": 4}},
+        {"name": "area", "shape": [1, 1], "datatype": "FP64", "data": [150.0]},
+        {"name": "kind", "shape": [1, 1], "datatype": "BYTES", "parameters": {"binary_data_size": len(word)}},
+    ]
+    model = serve("onnx", "houses.onnx")
+    headers, body = binary(tensors, bytes(4) + word)
+    status, _, answer = ask(model, "/v2/models/t/infer", body, headers)
+    wanted = models.houses.predict(np.array([["house", 150.0, 0.0]], dtype=object))
+    assert (status, answer["outputs"][0]["data"]) == (200, [pytest.approx(wanted[0], rel=1e-5)])
+
+
+def test_bytes_that_are_no_text_are_no_string_for_onnx(serve):
+    """They are refused: ONNX Runtime would take their Python spelling for a text. Text in base64 is text."""
+    model = serve("onnx", "houses.onnx")
+    row = {"kind": {"b64": "/w=="}, "area": 150, "floor": 0}
+    status, _, answer = ask(model, "/v1/models/t:predict", {"instances": [row]})
+    assert (status, "has bytes that are not UTF-8" in answer["error"]) == (400, True)
+    assert ask(model, "/v1/models/t:predict", {"instances": [row | {"kind": {"b64": "aG91c2U="}}]})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("size", "tail", "said"),
+    [
+        (8, bytes(16), "8 bytes follow the last input"),
+        (15, bytes(15), "has 15 bytes; wanted a multiple of 4 for FP32"),
+        (20, bytes(16), "its binary_data_size is 20, with 16 bytes left"),
+        (None, bytes(16), "its binary_data_size is None"),
+        (12, bytes(12), "has shape [1, 4] and 3 elements"),
+    ],
+)
+def test_binary_data_that_does_not_add_up(serve, size, tail, said):
+    """Found and wanted, in bytes."""
+    tensor = {
+        "name": "X",
+        "shape": [1, 4],
+        "datatype": "FP32",
+        "parameters": {} if size is None else {"binary_data_size": size},
+    }
+    headers, body = binary([tensor], tail)
+    status, _, answer = ask(serve("onnx", "iris.onnx"), "/v2/models/t/infer", body, headers)
+    assert status == 400
+    assert said in answer["error"]
+    headers = [(b"inference-header-content-length", b"9999")]
+    assert "wanted a length within" in ask(serve("onnx", "iris.onnx"), "/v2/models/t/infer", body, headers)[2]["error"]
+
+
 def test_bytes_as_they_lie_in_memory(serve, models):
     """`application/octet-stream` is an example's own bytes."""
     row = models.flowers[0].astype("<f4")

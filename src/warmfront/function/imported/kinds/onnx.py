@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from warmfront.errors import SetupError
+from warmfront.errors import InvalidRequest, SetupError
 from warmfront.function.imported.signature import Signature, TensorSpec
 from warmfront.function.imported.tensors import DATATYPE, Tensor
 
@@ -27,7 +27,10 @@ class OnnxModel:
         )
 
     def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Every output."""
+        """Every output; raises InvalidRequest for bytes that are no text, which ONNX Runtime would spell out."""
+        for name, tensor in tensors.items():
+            if tensor.dtype == object and any(isinstance(value, bytes) for value in tensor.flat):
+                raise InvalidRequest(f"input {name!r} has bytes that are not UTF-8; an ONNX model takes text")
         results = self._session.run(None, dict(tensors))
         return {spec.name: _tensor(result) for spec, result in zip(self.signature.outputs, results, strict=True)}
 
