@@ -88,15 +88,33 @@ def _mentions(body: bytes, names: tuple[bytes, bytes]) -> bool:
     return names[0] in body or names[1] in body
 
 
-def _itself(name: str, keys: tuple[str, ...]) -> Callable[[Asked], tuple[bytes, Back | None]]:
-    wanted = " or ".join(f'{{"{key}": ...}}' for key in keys)
+def _itself(name: str, wanted: str, is_one: Callable[[dict[str, Any]], bool]) -> Conversion:
+    """A body of no protocol goes to a server of this one if it is a request of it, as it is."""
 
     def convert(asked: Asked) -> tuple[bytes, Back | None]:
-        if fields(readable(asked.body)).keys().isdisjoint(keys):
+        if not is_one(fields(readable(asked.body))):
             raise Unprocessable(f"the body is no request of {name}; send {wanted} as JSON")
         return asked.body, None
 
-    return convert
+    return Conversion("if it is one", convert, wants_json=True)
+
+
+def _are_rows(found: dict[str, Any]) -> bool:
+    return "instances" in found and found.keys().isdisjoint({"inputs", "signature_name"})
+
+
+def _are_tensors(found: dict[str, Any]) -> bool:
+    inputs = found.get("inputs")
+    members = {"name", "shape", "datatype"}
+    return (
+        isinstance(inputs, list)
+        and bool(inputs)
+        and all(isinstance(one, dict) and members <= one.keys() for one in inputs)
+    )
+
+
+def _are_rows_or_columns(found: dict[str, Any]) -> bool:
+    return "instances" in found or ("inputs" in found and not _are_tensors(found))
 
 
 def readable(body: bytes) -> bytes:
@@ -127,12 +145,11 @@ OPAQUE = Conversion("same body", _as_it_is)
 OPENED = Conversion("same body", _to_be_opened)
 SAME_ROWS = Conversion("same body", _as_it_is)
 ROWS_ONLY = Conversion("rows", _rows_only)
-#: A body of no protocol goes to a model server if it is a request of that server's protocol, as it is.
+#: For clients that speak no protocol of model servers.
 ITSELF: Mapping[str, Conversion] = {
-    name: Conversion("if it is one", _itself(name, keys), wants_json=True)
-    for name, keys in (
-        ("tensorflow-serving", ("instances", "inputs")),
-        ("kserve-v1", ("instances",)),
-        ("open-inference", ("inputs",)),
-    )
+    "tensorflow-serving": _itself("tensorflow-serving", '{"instances": ...} or {"inputs": ...}', _are_rows_or_columns),
+    "kserve-v1": _itself("kserve-v1", '{"instances": ...}', _are_rows),
+    "open-inference": _itself(
+        "open-inference", '{"inputs": [{"name": ..., "shape": ..., "datatype": ..., "data": ...}]}', _are_tensors
+    ),
 }

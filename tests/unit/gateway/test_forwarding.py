@@ -350,7 +350,7 @@ def test_what_the_selector_shows_says_what_it_is_for(play):
         assert {one["variant"]: one["estimate"]["verdict"] for one in shown["variants"]} == {"a": "", "tensors": ""}
         decided = json.loads((await stage.ask(path="/decide/t")).body)
         verdicts = {one["variant"]: one["verdict"] for one in decided["candidates"]}
-        told = 'the body is no request of open-inference; send {"inputs": ...} as JSON'
-        assert verdicts == {"a": "", "tensors": told}
+        assert verdicts.pop("a") == ""
+        assert verdicts["tensors"].startswith("the body is no request of open-inference; send")
 
     play(scene)

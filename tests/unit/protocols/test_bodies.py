@@ -7,6 +7,8 @@ from warmfront.protocols.bodies import Asked
 from warmfront.protocols.cloudevents import opened
 from warmfront.protocols.reach import CONVERSIONS
 
+TENSORS = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}'
+
 
 def convert(client: str, variant: str, body: bytes) -> bytes:
     found, back = CONVERSIONS[client, variant].convert(Asked([], body, "v"))
@@ -50,7 +52,8 @@ def test_what_kserve_has_no_word_for(body, told):
         ("tensorflow-serving", b'{"instances": [NaN]}'),
         ("tensorflow-serving", b'{"inputs": [1]}'),
         ("kserve-v1", b'{"instances": [1]}'),
-        ("open-inference", b'{"inputs": []}'),
+        ("tensorflow-serving", b'{"inputs": {"name": [1]}}'),
+        ("open-inference", TENSORS),
     ],
 )
 @pytest.mark.parametrize("client", ["raw", "cloudevents", "sagemaker"])
@@ -64,6 +67,22 @@ def test_a_body_that_is_none(body):
     """The error says what to send."""
     with pytest.raises(Unprocessable, match=r'no request of kserve-v1; send \{"instances": \.\.\.\} as JSON'):
         convert("raw", "kserve-v1", body)
+
+
+@pytest.mark.parametrize(
+    ("variant", "body"),
+    [
+        ("tensorflow-serving", TENSORS),
+        ("open-inference", b'{"inputs": {"x": [1]}}'),
+        ("open-inference", b'{"inputs": [1.0]}'),
+        ("open-inference", b'{"inputs": []}'),
+        ("kserve-v1", b'{"instances": [1], "signature_name": "other"}'),
+    ],
+)
+def test_a_request_of_one_is_not_taken_for_that_of_another(variant, body):
+    """Both protocols say `inputs`; a tensor has a name, a shape and a datatype, a column has not."""
+    with pytest.raises(Unprocessable, match="no request of"):
+        convert("raw", variant, body)
 
 
 def test_a_reply_event_is_opened():
