@@ -54,10 +54,11 @@ class Reading:
     def _answer(self, row: Mapping[str, Tensor]) -> Answer:
         scores = _shares(row[self.scores], len(self.labels)) if self.scores else None
         if self.label:
-            answer = Answer(self._named(np.ravel(row[self.label])[0]), 1.0 if scores is None else float(scores.max()))
+            best = 1.0 if scores is None else min(float(scores.max()), 1.0)  # floats add up to a little more
+            answer = Answer(self._named(np.ravel(row[self.label])[0]), best)
         elif scores is not None:
-            best = int(scores.argmax())
-            answer = Answer(self.labels[best], float(scores[best]))
+            largest = int(scores.argmax())
+            answer = Answer(self.labels[largest], min(float(scores[largest]), 1.0))
         else:
             answer = Answer("", 0.0)
         answer.outputs = {name: to_json(np.asarray(value)) for name, value in row.items()}
