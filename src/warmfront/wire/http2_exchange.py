@@ -51,6 +51,7 @@ class Http2Exchange(Exchange):
         """Send the whole reply."""
         self._begin(status, headers)
         if self._lost:
+            self.finished = True
             return
         assert self._head is not None
         if body and not self._mute and not self.trailers:

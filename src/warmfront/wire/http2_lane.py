@@ -130,8 +130,9 @@ class Http2Lane:
         return None
 
     def _grow(self) -> None:
-        """One more connection, if none is on its way and the limit allows."""
-        if self._connecting is None and len(self._links) < self._pool.max_connections_per_origin:
+        """One more connection, if none is on its way, the limit allows, and those that are there are in use."""
+        idle = any(not link.calls and not link.leaving for link in self._links)
+        if self._connecting is None and not idle and len(self._links) < self._pool.max_connections_per_origin:
             self._connecting = self._pool.loop.create_task(self._connect())
 
     async def _connect(self) -> None:

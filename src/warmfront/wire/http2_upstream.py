@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 # What an upstream may send of one reply before it is passed on.
 _REPLY_WINDOW = 8 << 20
 _MOST_STREAMS = 1000
+_FEW_STREAMS = 100  # until the upstream has said how many it takes: no server should take less (RFC 9113 section 6.5.2)
 
 
 class Http2Call(Call):
@@ -112,6 +113,7 @@ class Http2Upstream(Link):
         self.leaving = False
         self.deadline = NEVER
         self._heard_at = 0.0
+        self._told = False
         self.hears = {
             ResponseReceived: self._on_response,
             DataReceived: self._on_data,
@@ -127,7 +129,8 @@ class Http2Upstream(Link):
         """How many more calls it takes."""
         if self.lost or self.leaving:
             return 0
-        return min(self.h2.remote_settings.max_concurrent_streams, _MOST_STREAMS) - len(self.calls)
+        most = min(self.h2.remote_settings.max_concurrent_streams, _MOST_STREAMS) if self._told else _FEW_STREAMS
+        return most - len(self.calls)
 
     def carry(self, call: Http2Call) -> bool:
         """Send the call's request; False when this connection has no stream left to give."""
@@ -238,6 +241,7 @@ class Http2Upstream(Link):
             call.failed(FailureKind.RESET, f"the upstream reset the stream ({name})")
 
     def _on_settings(self, event: RemoteSettingsChanged) -> None:  # noqa: ARG002 - one shape for all events
+        self._told = True
         self.lane.freed()
 
     def _on_goaway(self, event: ConnectionTerminated) -> None:

@@ -10,6 +10,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import StreamEnded
+from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
 from warmfront.wire.pool import FailureKind, Origin
@@ -260,3 +261,26 @@ def test_trailers_only(run, pooling, serving):
             return heard.headers, heard.body, error.value.code()
 
     assert run(scene()) == ([(b"grpc-status", b"5")], b"", grpc.StatusCode.NOT_FOUND)
+
+
+def test_an_upstream_that_takes_no_call_is_not_knocked_at_again(run, pooling):
+    """It says that a connection takes none: calls wait for their time, on the one connection there is."""
+
+    async def scene():
+        connections = []
+
+        def server_of(h2, event, writer):
+            if h2 not in connections:
+                connections.append(h2)
+                h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+            return b""
+
+        async with served(server_of) as origin, pooling() as (_, send):
+            first = send(origin, "POST", "/", [], b"a", timeout_s=0.2)
+            await first.over.wait()
+            others = [send(origin, "POST", "/", [], b"a", timeout_s=0.2) for _ in range(3)]
+            for heard in others:
+                await heard.over.wait()
+            return {heard.failure.kind for heard in [first, *others]}, len(connections)
+
+    assert run(scene()) == ({FailureKind.TIMEOUT}, 1)
