@@ -61,12 +61,6 @@ class HedgedPassage(Passage):
 
     # where the way is another than with one
 
-    def cancel(self) -> None:
-        """The client has left both."""
-        if not self._done:
-            self._drop_second()
-        super().cancel()
-
     def forsake(self, why: str, *, overdue: bool = False) -> None:
         """Somebody else is asked already, perhaps."""
         if self._second is None:
@@ -81,12 +75,6 @@ class HedgedPassage(Passage):
         """The head of the first one's reply: no second one is needed."""
         self._disarm()
         super().on_response(status, headers)
-
-    def on_complete(self) -> None:
-        """The first one's reply is complete; if it is an answer it has won."""
-        if not self._failed_status:
-            self._drop_second()
-        super().on_complete()
 
     def _attempt(self) -> None:
         super()._attempt()
@@ -111,6 +99,7 @@ class HedgedPassage(Passage):
 
     def _leave(self) -> None:
         self._disarm()
+        self._drop_second()
         super()._leave()
 
     # the second one

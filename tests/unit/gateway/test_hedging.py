@@ -6,6 +6,8 @@ import json
 import pytest
 
 from warmfront.domain import Observation, Status
+from warmfront.errors import SetupError
+from warmfront.gateway.settings import Settings
 from warmfront.wire.messages import Exchange
 
 
@@ -22,14 +24,16 @@ class Held:
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
-        self.left = 0
+        self.gone: list[Exchange] = []
 
     def __call__(self, exchange: Exchange) -> None:
-        exchange.on_disconnect = self._leave
+        exchange.on_disconnect = lambda: self.gone.append(exchange)
         self.exchanges.append(exchange)
 
-    def _leave(self) -> None:
-        self.left += 1
+    @property
+    def left(self) -> int:
+        """How many were cancelled by the selector."""
+        return len(self.gone)
 
     def answer(self, status=200, body=b"first") -> None:
         self.exchanges[-1].respond(status, [(b"content-type", b"text/plain")], body)
@@ -368,3 +372,34 @@ def test_a_decision_tells_when_a_second_one_would_be_asked(play):
 
     play(on, hedge=True)
     play(off)
+
+
+def test_the_settings():
+    """Off unless it is switched on; of the requests one in twenty is hedged at most unless another share is named."""
+    assert (Settings.from_environment({}).hedge, Settings.from_environment({}).hedge_share) == (False, 0.05)
+    told = Settings.from_environment({"WARMFRONT_HEDGE": "on", "WARMFRONT_HEDGE_SHARE": "0.2"})
+    assert (told.hedge, told.hedge_share) == (True, 0.2)
+    with pytest.raises(SetupError, match="WARMFRONT_HEDGE is 'yes'; it must be on or off"):
+        Settings.from_environment({"WARMFRONT_HEDGE": "yes"})
+    with pytest.raises(SetupError, match="WARMFRONT_HEDGE_SHARE is '5'; it must be a share from 0 to 1"):
+        Settings.from_environment({"WARMFRONT_HEDGE_SHARE": "5"})
+
+
+def test_of_many_that_hang_few_are_asked_twice(play, first):
+    """Two in ten at most, here: one to begin with and one of five more; the others wait for the first."""
+
+    async def scene(stage):
+        await both(stage, first, ok)
+        asked = [asyncio.create_task(stage.ask(deadline_ms="300")) for _ in range(8)]
+        await stage.until(lambda: len(first.exchanges) == 8)
+        await asyncio.sleep(0.4)
+        hedged = [one for one in asked if one.done()]
+        assert 1 <= len(hedged) <= 2
+        for exchange in first.exchanges:
+            if exchange not in first.gone:
+                exchange.respond(200, [], b"first")
+        replies = await asyncio.gather(*asked)
+        assert sorted(reply.body for reply in replies) == [b"first"] * (8 - len(hedged)) + [b"second"] * len(hedged)
+        assert idle(stage)
+
+    play(scene, hedge=True, hedge_share=0.2)
