@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := src tests functions selector_fn dummy_model_fn benchmarks
 
-.PHONY: demo test test-cluster check bench bench-cluster models clean
+.PHONY: demo test test-cluster test-tensorflow test-ray check bench bench-cluster models clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@echo "set-up: creating $(VENV) and installing the demo's packages ..."
@@ -47,6 +47,19 @@ build/models-venv/.ready: functions/digits_models/requirements.txt constraints.t
 
 models: build/models-venv/.ready  ## train the digit models anew, about three minutes -> functions/digits_models
 	PYTHONDONTWRITEBYTECODE=1 build/models-venv/bin/python functions/digits_models/train.py
+
+build/tensorflow-venv/.ready: pyproject.toml constraints.txt
+	@echo "set-up: creating build/tensorflow-venv and installing TensorFlow (1.5 GB) ..."
+	@$(PYTHON) -m venv build/tensorflow-venv && PIP_CONSTRAINT=constraints.txt build/tensorflow-venv/bin/pip install --quiet \
+	  --disable-pip-version-check -e '.[dev,tensorflow,hubs]' && touch $@
+
+test-tensorflow: build/tensorflow-venv/.ready  ## what skips without TensorFlow, tensorflow_hub or kagglehub: imports of SavedModels
+	build/tensorflow-venv/bin/pytest -q tests/unit/function/imported/test_tensorflow.py tests/unit/importing \
+	  tests/runtime/test_import_tensorflow.py "tests/contract/test_variants_doc.py::test_a_section_works_as_written[A TensorFlow SavedModel]"
+
+test-ray: $(VENV)/.dev  ## what skips without Ray: langid-ray behind the selector
+	$(BIN)/warmfront build langid_ray
+	$(BIN)/pytest -q tests/runtime/test_ray_serve.py "tests/contract/test_variants_doc.py::test_a_section_works_as_written[A Ray Serve application]"
 
 clean:
 	rm -rf $(VENV) build dist .warmfront

@@ -1,5 +1,5 @@
 """A SavedModel through `warmfront import`, `up` and the selector. Rule: it runs where TensorFlow is installed, which
-takes 1.5 GB and is no part of `dev`: pip install 'warmfront[tensorflow,hubs]'.
+takes 1.5 GB and is no part of `dev`: `make test-tensorflow`.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """`langid-ray`, a Ray Serve application, as a variant behind the selector: as people run it, by `warmfront up`.
 
-Rule: it runs where the environment that `warmfront build langid_ray` makes is there, in this tree's `.warmfront`. Ray takes
-700 MB to install, so it is in no extra of this project.
+Rule: it runs where the environment is that `warmfront build langid_ray` makes in this tree (`make test-ray`), since Ray
+takes 500 MB to install and is in no extra of this project.
 """
 
 import json

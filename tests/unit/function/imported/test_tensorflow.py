@@ -1,5 +1,5 @@
 """SavedModels by TensorFlow itself. Rule: it runs where TensorFlow is installed, which takes 1.5 GB and is no part of
-`dev`: pip install 'warmfront[tensorflow,hubs]'.
+`dev`: `make test-tensorflow`.
 """
 
 import json

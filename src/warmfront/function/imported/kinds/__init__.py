@@ -34,6 +34,7 @@ class Kind(NamedTuple):
     extra: str
 
 
+_NO_MEMORY = ("bad_alloc", "ailed to allocate", "annot allocate", "OOM when allocating")
 KINDS = {
     "onnx": Kind("an ONNX model", ("onnxruntime", "numpy"), "onnx"),
     "litert": Kind("a LiteRT model", ("ai-edge-litert", "numpy"), "litert"),
@@ -63,9 +64,12 @@ def open_model(kind: str, path: Path) -> Runner:
             f"{path}: {title} runs on {packages[0]}, and there is no module {error.name!r}; "
             f"install it: pip install 'warmfront[{extra}]'"
         ) from error
-    except MemoryError as error:
-        raise SetupError(f"{path}: no memory to load it; give the container more, or take a smaller variant") from error
     except Exception as error:  # a runtime raises whatever it likes
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+            raise SetupError(
+                f"{path}: not enough memory to load it; give the container more (resources.limits.memory) or take a "
+                f"smaller variant"
+            ) from error
         raise SetupError(
             f"{path}: not {title} that {packages[0]} can read ({_first_line(error)}); "
             f"is the file whole? Copy or export it again"
