@@ -14,7 +14,7 @@ from warmfront.errors import Unprocessable
 from warmfront.protocols.cloudevents import opened
 from warmfront.protocols.tensorflow_serving import DEFAULT_SIGNATURE
 
-#: The largest body that is read to be converted, in bytes: it takes 40 ms per MB, in which nobody else is served.
+#: The largest body that is read to be converted, in bytes: it takes 25 ms per MB, in which nobody else is served.
 MAX_READ = 4 * 1024 * 1024
 
 #: A good reply of the variant as the client's protocol has it. Raises UpstreamFailed for one that cannot be.

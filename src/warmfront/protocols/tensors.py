@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from warmfront.cloudevents import Headers
-from warmfront.errors import Unprocessable, UpstreamFailed
+from warmfront.errors import InvalidRequest, Unprocessable, UpstreamFailed
 from warmfront.protocols import values
 from warmfront.protocols.bodies import MAX_READ, Asked, Back, Conversion, fields, readable
 from warmfront.protocols.open_inference import JSON_LENGTH, OBJECTIVES, json_part
@@ -82,8 +82,9 @@ def _to_predictions(rows: int, headers: Headers, body: bytes) -> tuple[Headers, 
 
 def _outputs(headers: Headers, body: bytes) -> list[Tensor]:
     try:
-        outputs = [_shown(tensor) for tensor in _tensors(headers, readable(body), "outputs")]
-    except (ValueError, Unprocessable) as error:
+        found = _document(headers, readable(body)).get("outputs", [])
+        outputs = [_shown(tensor) for tensor in _tensors(found, headers, body)]
+    except (ValueError, InvalidRequest, Unprocessable) as error:
         raise UpstreamFailed(f"answered what is no Open Inference response: {error}") from None
     if not outputs:
         raise UpstreamFailed("answered no outputs")
@@ -128,12 +129,11 @@ def _to_rows(asked: Asked) -> tuple[bytes, Back | None]:
 
 
 def _request(asked: Asked) -> tuple[list[Tensor], _Wanted]:
-    length, body = first(asked.headers, JSON_LENGTH), readable(asked.body)
-    found = fields(body if length is None else json_part(body, length))
+    found = _document(asked.headers, readable(asked.body))
     if beyond := {name.lower() for name in found.get("parameters") or ()} - OBJECTIVES - {"binary_data_output"}:
         raise Unprocessable(f"the parameters {', '.join(sorted(beyond))} have no place in that protocol")
     try:
-        tensors = _tensors(asked.headers, asked.body, "inputs")
+        tensors = _tensors(found.get("inputs", []), asked.headers, asked.body)
         outputs = tuple(str(output["name"]) for output in found.get("outputs") or ())
         extra = {name for output in found.get("outputs") or () for name in output.get("parameters") or ()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -185,14 +185,22 @@ class _Told(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
-def _tensors(headers: Headers, body: bytes, key: str) -> list[Tensor]:
-    """The tensors of a request or response, JSON or binary. Raises ValueError for what breaks the protocol's rules."""
+def _document(headers: Headers, body: bytes) -> dict[str, Any]:
+    """The JSON of a request or response, which may be only its head."""
     length = first(headers, JSON_LENGTH)
-    head, at = (body, len(body)) if length is None else (json_part(body, length), int(length))
+    return fields(body if length is None else json_part(body, length))
+
+
+def _tensors(told: Any, headers: Headers, body: bytes) -> list[Tensor]:
+    """The tensors that the JSON lists, their data there or binary at the end of the body.
+
+    Raises ValueError for what breaks the protocol's rules.
+    """
+    at = int(first(headers, JSON_LENGTH) or len(body))
     try:
-        found = msgspec.convert(fields(head).get(key, []), list[_Told])
+        found = msgspec.convert(told, list[_Told])
     except msgspec.ValidationError as error:
-        raise ValueError(f"{key}: {error}") from None
+        raise ValueError(f"tensors: {error}") from None
     tensors = []
     for one in found:
         if one.datatype not in values.DATATYPES or any(size < 0 for size in one.shape):

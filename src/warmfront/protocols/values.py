@@ -16,7 +16,7 @@ _FORMATS = {
     "UINT64": "Q", "FP16": "e", "FP32": "f", "FP64": "d",
 }  # fmt: skip
 DATATYPES = frozenset(_FORMATS) | {"BYTES"}
-_INT64 = range(-(2**63), 2**63)
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 class Tensor(NamedTuple):
@@ -47,15 +47,23 @@ def told(name: str, data: Any) -> Tensor:
     kinds = {type(element) for element in level}
     if kinds == {bool}:
         return Tensor(name, "BOOL", shape, data)
-    if kinds == {int} and all(element in _INT64 for element in level):
+    if kinds == {int} and min(level) >= _INT64_MIN and max(level) <= _INT64_MAX:
         return Tensor(name, "INT64", shape, data)
-    if kinds <= {int, float} and all(map(math.isfinite, level)):
+    if kinds <= {int, float} and _are_finite(level):
         return Tensor(name, "FP32", shape, data)
     if kinds <= {str, dict}:
         texts = [element if isinstance(element, str) else _text(name, element) for element in level]
         return Tensor(name, "BYTES", shape, nested(texts, shape))
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise ValueError(f"{name} holds {found}; a tensor is of one type, its numbers finite")
+
+
+def _are_finite(numbers: list[Any]) -> bool:
+    """Whether all fit a float. The sum tells fast, unless it is too large itself."""
+    try:
+        return math.isfinite(sum(numbers)) or all(map(math.isfinite, numbers))
+    except OverflowError:
+        return False
 
 
 def nested(flat: list[Any], shape: list[int]) -> Any:

@@ -82,6 +82,8 @@ def test_rows_with_names_become_tensors_and_back():
         ({"inputs": {"x": [{"b64": "/w=="}]}}, "bytes that are no text"),
         ({"inputs": {"x": [{"y": 1}]}}, "holds an object"),
         (b'{"inputs": {"x": [NaN]}}', "its numbers finite"),
+        (b'{"inputs": {"x": [1e999, 1.0]}}', "its numbers finite"),
+        (b'{"inputs": {"x": [1' + b"0" * 400 + b", 1.0]}}", "its numbers finite"),
         ({"inputs": {"x": [1]}, "signature_name": "other"}, "knows no signatures"),
         ({"inputs": {"x": [1]}, "context": {}}, "no place for context"),
         (b"\xff", "as JSON"),
@@ -151,6 +153,8 @@ def test_binary_tensors_are_read():
     head = json.dumps({"outputs": [one]}).encode()
     told = reply(head + tail, (b"inference-header-content-length", str(len(head)).encode()))
     assert told == {"outputs": [1.0, 2.5]}
+    with pytest.raises(UpstreamFailed, match="no Open Inference response: Inference-Header-Content-Length is '99999'"):
+        reply(head, (b"inference-header-content-length", b"99999"))
 
 
 @pytest.mark.parametrize(
