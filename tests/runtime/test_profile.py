@@ -155,6 +155,15 @@ def test_the_language_identifiers(terminal) -> None:
         assert scaling[f"{SCALING}window"] == "60s"
         assert scaling[f"{SCALING}target-burst-capacity"] == "0"
     assert (folder / "front.svg").read_text().count("<svg") == 1
+    few = here.run("profile", "langid", "--variants", "langid-cld2", "--starts", "1")
+    assert few.returncode == 0
+    assert "langid-lingua" not in few.stdout
+    assert "langid-lingua" in (folder / "variants.csv").read_text()
+    (here.root / "trace.csv").write_text("second,requests\n0,1\n30,2\n59,1\n")
+    done = here.run("plan", "langid", "--arrivals", "trace.csv", "--workers", "1", "--seeds", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "variants as measured" in " ".join(done.stdout.split())
+    assert "langid-broken: left out: " in done.stdout
 
 
 def test_interrupted_it_goes_on(terminal) -> None:

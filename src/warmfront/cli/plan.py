@@ -104,8 +104,10 @@ def command(
             )
         measured = inputs.from_table(Path(subject), folder)
     else:
-        live, now = asyncio.run(_find(task, namespace))
-        measured = inputs.from_variants([one.variant for one in live.values()], profiles / task, folder)
+        live, now = asyncio.run(_find(console, task, namespace))
+        measured, lacking = inputs.from_variants([one.variant for one in live.values()], profiles / task, folder)
+        for name, missing in lacking.items():
+            console.print(f"{name}: left out: not measured, and its profile lacks {missing}", style="yellow")
     trace = inputs.Arrivals(path=arrivals, function=function, from_s=from_s, duration_s=duration_s)
     objective = inputs.Objective(deadlines_s=deadlines or (), min_accuracy=min_accuracy, on_miss=on_miss)
     scenario = inputs.scenario(folder, task, trace, objective, price=price, measured=measured, overrides=overrides)
@@ -120,8 +122,10 @@ def _name(table: Path) -> str:
     return table.resolve().parent.name if table.stem == "variants" else table.stem
 
 
-async def _find(task: str, namespace: str | None) -> "tuple[dict[str, Subject], dict[str, Setting]]":
-    """The task's variants and how they scale now, by name."""
+async def _find(
+    console: "Console", task: str, namespace: str | None
+) -> "tuple[dict[str, Subject], dict[str, Setting]]":
+    """The task's variants and how they scale now, by name; who is not available is named and left out."""
     from warmfront.experiments.planning.advice import setting_of
     from warmfront.experiments.profiling.site import Site
     from warmfront.kube.connection import Connection
@@ -130,9 +134,10 @@ async def _find(task: str, namespace: str | None) -> "tuple[dict[str, Subject], 
     async with connected(connection) as client:
         site = Site(client, namespace or connection.namespace)
         found = await site.find(task)
-        if found.troubles:
-            said = "; ".join(f"{name}: {why}" for name, why in found.troubles.items())
-            raise SetupError(f"{said}; mend or delete what cannot be planned")
+        for name, trouble in found.troubles.items():
+            console.print(f"{name}: left out: {' '.join(trouble.split())}", style="yellow", markup=False)
+        if not found.subjects:
+            raise SetupError(f"none of the variants of {task} is available")
         live = {one.variant.name: one for one in found.subjects}
         return live, {name: setting_of(await site.service(one.service)) for name, one in live.items()}
 

@@ -16,7 +16,7 @@ import msgspec
 from warmfront.domain import Variant
 from warmfront.errors import SetupError
 from warmfront.experiments.profiling import results
-from warmfront.experiments.scenarios import Scenario, load
+from warmfront.experiments.scenarios import Scenario, files, load
 from warmfront.experiments.scenarios.schema import Poisson, Trace
 from warmfront.experiments.scenarios.traces import read as read_trace
 
@@ -58,27 +58,34 @@ def from_table(table: Path, folder: Path) -> bool:
     return measured
 
 
-def from_variants(variants: Sequence[Variant], measured: Path, folder: Path) -> bool:
+def from_variants(variants: Sequence[Variant], measured: Path, folder: Path) -> tuple[bool, dict[str, str]]:
     """Take the variants of a task: as `profile` measured these very revisions, else as they declare themselves.
 
-    Raises SetupError when a declaration lacks what a simulation needs. Whether they were measured.
+    Whether they were measured, and who is left out since neither a measurement nor its profile has all figures, with
+    what is missing. Raises SetupError when that is all of them.
     """
-    if _revisions(measured) == {variant.name: variant.revision for variant in variants}:
-        return from_table(measured / results.TABLE, folder)
-    lacking = [
-        f"{variant.name} ({', '.join(missing)})" for variant in variants
-        if (missing := [name for name in ("accuracy", "latency_s", "cold_start_s", "memory_mb")
-                        if getattr(variant.profile, name) is None])
-    ]  # fmt: skip
-    if lacking:
+    lacking = {variant.name: missing for variant in variants if (missing := _missing(variant))}
+    known, there = _revisions(measured), {variant.name: variant.revision for variant in variants}
+    if known and known.items() <= there.items() and there.keys() - known.keys() <= lacking.keys():
+        return from_table(measured / results.TABLE, folder), {
+            name: lacking[name] for name in there.keys() - known.keys()
+        }
+    complete = [variant for variant in variants if variant.name not in lacking]
+    if not complete:
+        said = "; ".join(f"{name} ({missing})" for name, missing in lacking.items())
         raise SetupError(
-            f"the profiles lack figures: {'; '.join(lacking)}; "
-            f"measure them: warmfront profile {variants[0].task} --apply"
+            f"the profiles lack figures: {said}; measure them: warmfront profile {variants[0].task} --apply"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    made = results.table([(variant, variant.profile, 0.0) for variant in variants])
+    made = results.table([(variant, variant.profile, 0.0) for variant in complete])
     (folder / results.TABLE).write_text(made, encoding="utf-8")
-    return False
+    return False, lacking
+
+
+def _missing(variant: Variant) -> str:
+    """Which figures of its profile a simulation lacks."""
+    wanted = ("accuracy", "latency_s", "cold_start_s", "memory_mb")
+    return ", ".join(name for name in wanted if getattr(variant.profile, name) is None)
 
 
 def scenario(
@@ -125,11 +132,12 @@ def _extent(arrivals: Arrivals) -> tuple[int, float]:
 
 
 def _revisions(measured: Path) -> dict[str, str]:
-    """Which revision of each variant was measured there; empty when none was."""
+    """Which revision of each variant is in the table there; empty when none was measured."""
     try:
-        found = msgspec.json.decode((measured / results.FIGURES).read_bytes())
-        return {one["variant"]: one["revision"] for one in found}
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        figures = msgspec.json.decode((measured / results.FIGURES).read_bytes())
+        names = {row["name"] for row in files.rows(measured / results.TABLE, ("name",))}
+        return {one["variant"]: one["revision"] for one in figures if one["variant"] in names}
+    except (OSError, SetupError, msgspec.DecodeError, KeyError, TypeError):
         return {}
 
 

@@ -31,6 +31,7 @@ async def measure(
 ) -> Measured:  # fmt: skip
     """Measure what is missing in `folder` and sum up everything that is there.
 
+    With `names` only those are measured and returned; the files tell of the others what was measured before.
     Raises UnknownTask or SetupError when nothing can be measured at all; single variants that fail are `troubles`.
     """
     there = await site.find(task, names)
@@ -38,16 +39,17 @@ async def measure(
         profiler = Profiler(site, there.subjects, data=data, book=book, wanted=wanted, changed=changed)
         await profiler.run()
         troubles = {**there.troubles, **profiler.troubles}
+        everyone = (await site.find(task)).subjects if names else there.subjects
         measured = [
-            (one.variant, figures(one.variant.name, one.variant.revision, one.variant.profile,
-                                  book.of(one.variant.revision), data))
-            for one in there.subjects if one.variant.name not in troubles
-        ]  # fmt: skip
-        share = platform_share([one for _, one in measured])
-        found = [(variant, one, profile(one, share.p50 if share else 0.0)) for variant, one in measured]
-        rows = {variant.revision: book.of(variant.revision) for variant, _ in measured}
-        results.write(folder, task, found, rows, data)
+            (variant, figures(variant.name, variant.revision, variant.profile, rows, data), rows)
+            for variant in (one.variant for one in everyone)
+            if variant.name not in troubles and (rows := book.of(variant.revision))
+        ]
+    share = platform_share([one for _, one, _ in measured])
+    found = [(variant, one, profile(one, share.p50 if share else 0.0)) for variant, one, _ in measured]
+    results.write(folder, task, found, {variant.revision: rows for variant, _, rows in measured}, data)
+    asked = {one.variant.name for one in there.subjects}
     return Measured(
-        found=tuple((one, declared) for _, one, declared in found),
+        found=tuple((one, declared) for _, one, declared in found if one.variant in asked),
         services={one.variant.name: one.service for one in there.subjects}, troubles=troubles, notes=profiler.notes,
     )  # fmt: skip

@@ -7,7 +7,7 @@ window, scaling annotations of its Revision are changed for the while (no new Re
 import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from warmfront.experiments.profiling.memory import of_metrics, of_pod_stats, of_
 from warmfront.kube.client import KubeClient
 from warmfront.kube.manifests import PROFILE, TASK_LABEL, availability, profile_json, variant_of
 from warmfront.kube.resources import ENDPOINTSLICES, REVISIONS, SERVICES, annotations_of
+from warmfront.wire.pool import Origin
 
 _SCALING = "autoscaling.knative.dev/"
 # the least window that Knative takes; the activator in the path, so that zero needs no grace; one replica at most
@@ -81,12 +82,12 @@ class Site:
         subjects, troubles = [], {}
         for name in names or sorted(mine):
             try:
-                subjects.append(self._subject(mine[name]))
+                subjects.append(await self._subject(mine[name]))
             except WarmfrontError as error:
                 troubles[name] = str(error)
         return Found(subjects=tuple(subjects), troubles=troubles)
 
-    def _subject(self, service: Object) -> Subject:
+    async def _subject(self, service: Object) -> Subject:
         try:
             variant = variant_of(service)
         except InvalidRequest as error:
@@ -99,6 +100,7 @@ class Site:
         available, reason = availability(service)
         if not available:
             raise SetupError(f"not available: {reason}")
+        variant = replace(variant, url=await reachable(service))
         return Subject(variant=variant, service=service["metadata"]["name"], namespace=self.namespace)
 
     async def service(self, name: str) -> Object:
@@ -215,3 +217,14 @@ class Site:
         except (WarmfrontError, msgspec.DecodeError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+async def reachable(service: Object) -> str:
+    """The first of its URLs, inner and outer, whose host has an address here."""
+    status = service.get("status") or {}
+    urls = [url for url in dict.fromkeys([(status.get("address") or {}).get("url"), status.get("url")]) if url]
+    for url in urls:
+        with contextlib.suppress(OSError, InvalidRequest):
+            await asyncio.get_running_loop().getaddrinfo(Origin.parse(url).address, None)
+            return str(url)
+    raise SetupError(f"{' and '.join(urls)}: no such host from here; run where the cluster's names resolve")

@@ -92,16 +92,19 @@ def test_traces_that_cannot_be_used(tmp_path, table, trace, said):
 
 
 def test_declared_profiles_become_a_table(tmp_path):
-    """What lacks a figure is named, with how to get it."""
-    assert inputs.from_variants([variant("a")], tmp_path / "none", tmp_path / "p") is False
-    assert "a,0.9,0.01,0.02,1.0,2.0,100,4,0,0.0,0.0" in (tmp_path / "p/variants.csv").read_text()
+    """Who lacks a figure is left out and named; when that is everybody it is an error that says what to do."""
     lacking = variant("b", Profile(accuracy=0.9, memory_mb=100))
+    told = inputs.from_variants([variant("a"), lacking], tmp_path / "none", tmp_path / "p")
+    assert told == (False, {"b": "latency_s, cold_start_s"})
+    assert (tmp_path / "p/variants.csv").read_text().splitlines()[1:] == ["a,0.9,0.01,0.02,1.0,2.0,100,4,0,0.0,0.0"]
     with pytest.raises(SetupError, match=r"b \(latency_s, cold_start_s\); measure them: warmfront profile t --apply"):
-        inputs.from_variants([variant("a"), lacking], tmp_path / "none", tmp_path / "p")
+        inputs.from_variants([lacking], tmp_path / "none", tmp_path / "p")
 
 
 def test_what_was_measured_wins_if_it_is_of_these_revisions(tmp_path):
-    """Of another revision it does not count."""
+    """Of another revision it does not count; nor does it when there is a variant more that declares all of itself. One
+    that declares nothing is left out.
+    """
     measured = tmp_path / "measured"
     measured.mkdir()
     (measured / "variants.csv").write_text(TABLE.replace("small", "a").replace("large", "b"))
@@ -109,11 +112,17 @@ def test_what_was_measured_wins_if_it_is_of_these_revisions(tmp_path):
     figures = [{"variant": name, "revision": f"{name}-00001"} for name in ("a", "b")]
     (measured / "figures.json").write_text(json.dumps(figures))
     there = [variant("a"), variant("b")]
-    assert inputs.from_variants(there, measured, tmp_path / "p") is True
+
+    def taken(*more: Variant):
+        return inputs.from_variants([*there, *more], measured, tmp_path / "p")
+
+    assert taken() == (True, {})
     assert (tmp_path / "p/variants.csv").read_text() == (measured / "variants.csv").read_text()
+    assert taken(variant("c", Profile(accuracy=0.9))) == (True, {"c": "latency_s, cold_start_s, memory_mb"})
+    assert taken(variant("c")) == (False, {})
     figures[0]["revision"] = "a-00002"
     (measured / "figures.json").write_text(json.dumps(figures))
-    assert inputs.from_variants(there, measured, tmp_path / "p") is False
+    assert taken() == (False, {})
 
 
 def test_no_table(tmp_path):
