@@ -1,19 +1,18 @@
 """A second request to another warm variant beside the first: until when it can wait, what it gains, what it costs.
 
-The last safe moment is the latest at which the second variant still meets the deadline with a stated probability: by
-then the first has had all the time it can be given, and only what is late so far is asked for twice (the tied and
-deferred requests of Dean and Barroso, "The Tail at Scale", 2013; across variants, so that the second is another model).
-Functions of their arguments only; who could be second and how often it is done is in hedging.py.
+The last safe moment is the latest at which the second variant still meets the deadline with 95 %: by then the first has
+had all the time it can be given, and only what is late so far is asked for twice (the deferred requests of Dean and
+Barroso, "The Tail at Scale", 2013; across variants, so that the second is another model). Functions of their arguments
+only; who could be second and how often it is done is in hedging.py.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable
-from math import exp, inf, sqrt
+from math import inf, sqrt
 from typing import NamedTuple
 
-from warmfront.selection.estimators.calibration import BINS
 from warmfront.selection.forecast import Forecast, log_budget
 
+SAFE = 0.95  # a moment is safe when so many of the second one's replies come in time from then on
 LOST = 0.001  # one request in a thousand is never answered, whatever the forecast says: somebody may hang
 GUARD_S = 0.002  # timers and the decision itself take their time
 
@@ -27,16 +26,15 @@ class First(NamedTuple):
 
 
 class Second(NamedTuple):
-    """A variant that could be asked too: its forecast now, what its answer in time is worth, what asking it costs."""
+    """A variant that could be asked too: within how many seconds `SAFE` of its replies come, how likely it is `in_time`
+    if asked now, what its answer in time is worth, what asking it costs.
+    """
 
-    forecast: Forecast
+    name: str
+    needed_s: float
+    in_time: float
     worth: float
     price: float
-
-    @property
-    def name(self) -> str:
-        """The variant's."""
-        return self.forecast.name
 
 
 class Moment(NamedTuple):
@@ -44,17 +42,6 @@ class Moment(NamedTuple):
 
     at: float
     gain: float
-
-
-def quantile_s(forecast: Forecast, share: float) -> float:
-    """Within how many seconds that share of the replies comes, 0 < share < 1; infinity when fewer ever do."""
-    cdf = forecast.cdf
-    i = bisect_left(cdf, share)
-    if i > BINS:
-        return inf
-    low = cdf[i - 1]
-    x = i - 1 + (share - low) / (cdf[i] - low)
-    return exp((x + forecast.offset) / forecast.scale)
 
 
 def unanswered(first: Forecast, seconds: float) -> float:
@@ -77,6 +64,11 @@ def gain(first_worth: float, second_worth: float, in_time: float, first_late: fl
     return in_time * (second_worth * first_late - pre_empted)
 
 
+def most_gained(probability: float, worth: float) -> float:
+    """At most so much is gained beside a first that is in time with this probability: an answer for each one late."""
+    return worth * ((1 - LOST) * (1 - probability) + LOST)
+
+
 def hindered(in_flight: int, slots: int) -> float:
     """How many other requests are kept waiting by one more execution, with `in_flight` of `slots` places taken.
 
@@ -87,33 +79,31 @@ def hindered(in_flight: int, slots: int) -> float:
     return inf if busy >= 1 else busy ** sqrt(2 * (slots + 1)) / (1 - busy)
 
 
-def last_moment(first: First, seconds: Iterable[Second], deadline_at: float, share: float) -> Moment | None:
+def last_moment(first: First, seconds: Iterable[Second], deadline_at: float) -> Moment | None:
     """When to ask a second one if the first has not answered; None: never.
 
-    It is the last safe moment, with probability `share`, of the variant that is expected to gain most; None when nobody
-    can wait at all or gains more than it costs.
+    It is the last safe moment of the variant that is expected to gain most; None when nobody can wait at all or gains
+    more than it costs.
     """
     sent_at, budget_s = first.sent_at, deadline_at - first.sent_at
+    missing = unanswered(first.forecast, budget_s)
     moment: Moment | None = None
     for second in seconds:
-        waited_s = budget_s - quantile_s(second.forecast, share) - GUARD_S
+        waited_s = budget_s - second.needed_s - GUARD_S
         if waited_s > 0:
-            first_late = late(first.forecast, waited_s, budget_s)
-            net = gain(first.worth, second.worth, share, first_late) - second.price
-            expected = unanswered(first.forecast, waited_s) * net
-            if expected > (0.0 if moment is None else moment.gain):
-                moment = Moment(sent_at + waited_s, expected)
+            missing_then = unanswered(first.forecast, waited_s)
+            net = gain(first.worth, second.worth, SAFE, missing / missing_then) - second.price
+            if missing_then * net > (0.0 if moment is None else moment.gain):
+                moment = Moment(sent_at + waited_s, missing_then * net)
     return moment
 
 
 def best_second(first: First, seconds: Iterable[Second], now: float, deadline_at: float) -> Second | None:
     """Whom to ask now beside the first, which has not answered; None: nobody is worth it."""
-    sent_at, log_d = first.sent_at, log_budget(deadline_at - now)
-    first_late = late(first.forecast, now - sent_at, deadline_at - sent_at)
+    first_late = late(first.forecast, now - first.sent_at, deadline_at - first.sent_at)
     most, found = 0.0, None
     for second in seconds:
-        in_time = second.forecast.probability(log_d)
-        net = gain(first.worth, second.worth, in_time, first_late) - second.price
+        net = gain(first.worth, second.worth, second.in_time, first_late) - second.price
         if net > most:
             most, found = net, second
     return found

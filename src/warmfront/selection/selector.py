@@ -35,7 +35,7 @@ from warmfront.selection.hedge import First
 from warmfront.selection.hedging import Hedging, first
 from warmfront.selection.knowledge import Environment, lesson
 from warmfront.selection.learned import NOTHING, Learned, kept_share
-from warmfront.selection.policies.base import Forecasts, Policy, conclude
+from warmfront.selection.policies.base import Policy, conclude
 from warmfront.selection.policies.comparing import Comparing, Moment
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
 from warmfront.selection.sharing import Sharing, arrivals
@@ -129,10 +129,9 @@ class Selector:
         candidates, all_eligible = self._candidates(request, variants, size, log_d, now)
         forecasts = partial(self._forecast, size, now)
         if request.hedges:
-            return self._second(request, candidates, forecasts, now)
-        moments: dict[str, float] = {}
+            return self._second(request, candidates, now)
         if settings.hedge:
-            candidates, moments = self._hedging.weighed(request, candidates, forecasts, now)
+            candidates = self._hedging.weighed(request, candidates, forecasts, now)
         pool = candidates if all_eligible else self._pool(request, candidates, size, now)
         if not pool:
             return self._decision(request, Reason.NO_VARIANT, None, candidates)
@@ -146,12 +145,13 @@ class Selector:
                 chosen, reason = self._policy.pick(able, forecasts, log_d, settings), Reason.CHOSEN
         if reason is Reason.UNMET:
             return self._decision(request, reason, None, candidates)
-        return self._decision(request, reason, chosen, candidates, moments.get(chosen.variant.name))
+        hedge_at = self._hedging.moment(request, chosen, candidates, forecasts, now) if settings.hedge else None
+        return self._decision(request, reason, chosen, candidates, hedge_at)
 
-    def _second(self, request: Request, candidates: Sequence[Candidate], forecasts: Forecasts, now: float) -> Decision:
+    def _second(self, request: Request, candidates: Sequence[Candidate], now: float) -> Decision:
         """Whom to ask beside a decision that is under way; a refusal if that is not worth it."""
         sent = self._pending.get(request.hedges)
-        chosen = self._hedging.second(request, None if sent is None else sent[5], candidates, forecasts, now)
+        chosen = self._hedging.second(request, None if sent is None else sent[5], candidates, now)
         return self._decision(request, Reason.CHOSEN if chosen else Reason.NO_VARIANT, chosen, candidates)
 
     def _candidates(
@@ -245,7 +245,7 @@ class Selector:
         if policy is not None:
             known_still = [one for one in alternatives if one.variant.name in self._known]
             policy.sent(chosen, known_still, self._moment(request, size, now))
-        hedged = None if hedge_at is None else first(request, known.standing(size, now).forecast, now)
+        hedged = None if hedge_at is None else first(request, chosen, known.standing(size, now).forecast, now)
         expected = known.standing(size, now).forecast if known.knowledge.sampling.wants(now) else None
         beside = known.beside
         known.sent(now)

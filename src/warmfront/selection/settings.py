@@ -53,7 +53,6 @@ class SelectorSettings:
 
     # hedging: a second variant is asked beside one that may not answer in time
     hedge: bool = False
-    hedge_probability: float = 0.95  # how likely the second must be in time: that says how long the first is waited for
     hedge_share: float = 0.05  # of the requests, at most
 
     # memory

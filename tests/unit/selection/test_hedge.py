@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmfront.domain import Spread, Warmth
-from warmfront.selection.estimators.calibration import Calibration, Shape
+from warmfront.selection.estimators.calibration import Calibration
 from warmfront.selection.estimators.duration import from_spread
 from warmfront.selection.forecast import forecast, log_budget
 from warmfront.selection.hedge import (
     GUARD_S,
     LOST,
+    SAFE,
     First,
     Second,
     best_second,
@@ -20,44 +21,25 @@ from warmfront.selection.hedge import (
     hindered,
     last_moment,
     late,
-    quantile_s,
+    most_gained,
     unanswered,
 )
 
 NORMAL = Calibration().shape
 
 
-def expected(name="v", p50=1.0, p95=2.0, accuracy=0.9, shape=NORMAL):
+def expected(p50=1.0, p95=2.0):
     """A forecast of a reply with this median and this 95th percentile."""
     latency = from_spread(Spread(p50=p50, p95=p95))
-    return forecast(name, Warmth.WARM, accuracy, latency, shape, wait_s=0.0, execution_s=p50)
+    return forecast("v", Warmth.WARM, 0.9, latency, NORMAL, wait_s=0.0, execution_s=p50)
 
 
-def second(name="w", p50=0.01, p95=0.02, worth=0.8, price=0.0):
-    return Second(expected(name, p50, p95, worth), worth, price)
+def second(name="w", needed=0.02, worth=0.8, price=0.0, in_time=0.95):
+    return Second(name, needed, in_time, worth, price)
 
 
 def first(p50=1.0, p95=2.0, worth=0.9):
-    return First(expected("v", p50, p95, worth), worth, 0.0)
-
-
-def test_quantiles_are_those_of_the_law():
-    """Half within the median, 95 % within the 95th percentile (read from bins of a quarter sigma)."""
-    assert quantile_s(expected(), 0.5) == pytest.approx(1.0, rel=1e-4)
-    assert quantile_s(expected(), 0.95) == pytest.approx(2.0, rel=0.01)
-
-
-def test_a_quantile_that_no_budget_reaches_is_infinite():
-    """Two replies in ten come in no time at all that counts: 90 % never do."""
-    never = expected(shape=Shape([0.8 * share for share in NORMAL.cdf], NORMAL.z50, NORMAL.z95))
-    assert quantile_s(never, 0.9) == inf
-
-
-@given(p50=st.floats(0.001, 100.0), ratio=st.floats(1.01, 20.0), share=st.floats(0.01, 0.99))
-def test_a_quantile_is_the_inverse_of_the_probability(p50, ratio, share):
-    """Within its share's quantile a reply comes with that share's probability."""
-    one = expected(p50=p50, p95=p50 * ratio)
-    assert one.probability(log_budget(quantile_s(one, share))) == pytest.approx(share, abs=1e-9)
+    return First(expected(p50, p95), worth, 0.0)
 
 
 def test_what_is_late_given_that_it_was_waited_for():
@@ -66,7 +48,7 @@ def test_what_is_late_given_that_it_was_waited_for():
     """
     one = expected()
     assert unanswered(one, 1.0) == pytest.approx(0.5005, abs=1e-4)
-    assert late(one, 1.0, quantile_s(one, 0.95)) == pytest.approx(0.1018, abs=1e-4)
+    assert late(one, 1.0, one.p95_s) == pytest.approx(0.1018, abs=1e-4)
     assert late(one, 0.5, 0.5) == 1.0
 
 
@@ -97,22 +79,15 @@ def test_who_is_kept_waiting():
 
 def test_the_last_safe_moment():
     """The second takes 0.02 s or less in 19 of 20 cases and 2 ms are spared: 1.478 s of 1.5 s are the first's."""
-    moment = last_moment(first(), [second()], 1.5, 0.95).at
-    assert moment == pytest.approx(1.5 - quantile_s(second().forecast, 0.95) - GUARD_S)
-    assert moment == pytest.approx(1.478, abs=1e-3)
-    assert last_moment(First(expected(), 0.9, 100.0), [second()], 101.5, 0.95).at == pytest.approx(100 + moment)
-
-
-def test_surer_is_sooner():
-    """To be in time with 99 % takes the second more of the budget than with 80 %."""
-    assert last_moment(first(), [second()], 1.5, 0.99).at < last_moment(first(), [second()], 1.5, 0.8).at
+    assert last_moment(first(), [second()], 1.5).at == pytest.approx(1.5 - 0.02 - GUARD_S) == pytest.approx(1.478)
+    assert last_moment(First(expected(), 0.9, 100.0), [second()], 101.5).at == pytest.approx(101.478)
 
 
 def test_what_is_expected_of_it():
     """At 1.478 s the first is missing with 17.7 %, and then late with 95 %: of the price of 0.1 and the gain of
     0.95 * (0.8 * 0.95 - 0.1 * 0.05) = 0.72 that leaves 0.11.
     """
-    moment = last_moment(first(), [second(price=0.1)], 1.5, 0.95)
+    moment = last_moment(first(), [second(price=0.1)], 1.5)
     missing = unanswered(expected(), moment.at)
     assert missing == pytest.approx(0.177, abs=0.005)
     net = gain(0.9, 0.8, 0.95, late(expected(), moment.at, 1.5)) - 0.1
@@ -124,38 +99,38 @@ def test_what_is_expected_of_it():
     ("others", "deadline"),
     [
         ([], 1.5),  # nobody else
-        ([second(p50=1.0, p95=2.0)], 1.5),  # as slow as the first
+        ([second(needed=2.0)], 1.5),  # as slow as the first
         ([second(price=0.8)], 1.5),  # dearer than what it may save
         ([second(worth=0.01)], 1.5),  # hardly ever right
     ],
 )
 def test_no_moment_is_safe_or_worth_it(others, deadline):
     """None: nobody can wait, or gains more than it costs."""
-    assert last_moment(first(), others, deadline, 0.95) is None
+    assert last_moment(first(), others, deadline) is None
 
 
 def test_of_several_the_one_that_is_expected_to_gain_most():
     """The quicker one is asked later, and more often needlessly not at all; the better one sooner. With half of the
     first ones still missing it pays to ask the better one, in spite of its taking longer.
     """
-    quick, good = second("quick", worth=0.3), second("good", 0.2, 0.3, worth=0.85)
-    assert last_moment(first(), [quick, good], 1.5, 0.95) == last_moment(first(), [good], 1.5, 0.95)
-    assert last_moment(first(), [good, quick], 1.5, 0.95) == last_moment(first(), [good], 1.5, 0.95)
+    quick, good = second("quick", worth=0.3), second("good", 0.3, worth=0.85)
+    assert last_moment(first(), [quick, good], 1.5) == last_moment(first(), [good], 1.5)
+    assert last_moment(first(), [good, quick], 1.5) == last_moment(first(), [good], 1.5)
 
 
 def test_whom_to_ask_now():
-    """At 1.47 s of 1.5 s the quick one can still make it, the good one cannot; at 1.1 s the good one can."""
-    quick, good = second("quick", worth=0.5), second("good", 0.2, 0.3, worth=0.85)
-    assert best_second(first(), [quick, good], 1.47, 1.5) == quick
-    assert best_second(first(), [quick, good], 1.1, 1.5) == good
-    assert best_second(first(), [quick], 1.499, 1.5) is None
+    """Who has no time left gains nothing; of those who have it is the better one, unless it is too dear."""
+    quick, good = second("quick", worth=0.5), second("good", worth=0.85)
+    assert best_second(first(), [quick, good], 1.47, 1.5) == good
+    assert best_second(first(), [quick, good._replace(in_time=0.1)], 1.47, 1.5) == quick
+    assert best_second(first(), [quick, good._replace(price=0.5)], 1.47, 1.5) == quick
+    assert best_second(first(), [quick._replace(in_time=0.0)], 1.499, 1.5) is None
     assert best_second(first(), [], 1.0, 1.5) is None
-    assert best_second(first(), [quick], 1.6, 1.5) is None
 
 
 seconds_ = st.lists(
     st.builds(
-        second, name=st.sampled_from("wxyz"), p50=st.floats(0.001, 2.0), p95=st.floats(2.0, 4.0),
+        second, name=st.sampled_from("wxyz"), needed=st.floats(0.001, 4.0), in_time=st.just(SAFE),
         worth=st.floats(0.0, 1.0), price=st.floats(0.0, 0.2),
     ),
     max_size=4,
@@ -166,15 +141,15 @@ seconds_ = st.lists(
 def test_a_moment_lies_between_now_and_the_deadline_and_somebody_is_worth_asking_then(p95, worth, others, budget):
     """After it was sent, early enough for somebody, and if nothing has changed somebody will be asked."""
     one = first(p95=p95, worth=worth)
-    moment = last_moment(one, others, budget, 0.95)
+    moment = last_moment(one, others, budget)
     if moment is None:
         return
     assert 0 < moment.at < budget
-    assert 0 < moment.gain <= max(other.worth for other in others)
+    in_time = one.forecast.probability(log_budget(budget))
+    assert 0 < moment.gain <= most_gained(in_time, max(other.worth for other in others))
     asked = best_second(one, others, moment.at, budget)
     assert asked is not None
-    in_time = asked.forecast.probability(log_budget(budget - moment.at))
-    assert gain(worth, asked.worth, in_time, late(one.forecast, moment.at, budget)) > asked.price
+    assert gain(worth, asked.worth, SAFE, late(one.forecast, moment.at, budget)) > asked.price
 
 
 @given(worths=st.tuples(st.floats(0, 1), st.floats(0, 1)), in_time=st.floats(0, 1), late_=st.floats(0, 1))
