@@ -10,7 +10,7 @@ from struct import unpack_from
 
 from warmfront.errors import InvalidRequest
 
-_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
+_VARINT, _EIGHT, _LENGTH, _GROUP, _GROUP_END, _FOUR = 0, 1, 2, 3, 4, 5
 _MAX_FIELD = (1 << 29) - 1
 
 Value = str | int | float | bool
@@ -111,7 +111,7 @@ def _fields(message: Message, begin: int, end: int) -> Iterator[tuple[int, int, 
     while position < end:
         tag_at = position
         field, kind, position = _tag(message, position, end)
-        start, position = _value(message, kind, position, end)
+        start, position = _value(message, field, kind, position, end)
         yield field, kind, tag_at, start, position
 
 
@@ -123,7 +123,7 @@ def _tag(message: Message, position: int, end: int) -> tuple[int, int, int]:
     return field, tag & 7, position
 
 
-def _value(message: Message, kind: int, position: int, end: int) -> tuple[int, int]:
+def _value(message: Message, field: int, kind: int, position: int, end: int) -> tuple[int, int]:
     """Where the value begins, its length left out, and where it ends."""
     start = position
     if kind == _LENGTH:
@@ -133,11 +133,27 @@ def _value(message: Message, kind: int, position: int, end: int) -> tuple[int, i
         stop = _varint(message, position, end)[1]
     elif kind in (_EIGHT, _FOUR):
         stop = start + (8 if kind == _EIGHT else 4)
+    elif kind == _GROUP:
+        stop = _group(message, field, position, end)
     else:
         raise InvalidRequest(f"not a protobuf message: wire type {kind} at byte {position}")
     if stop > end:
         raise InvalidRequest(f"not a protobuf message: a field of {stop - start} bytes at byte {start} ends behind it")
     return start, stop
+
+
+def _group(message: Message, field: int, position: int, end: int) -> int:
+    """Where a group ends, which nobody writes any more and unknown fields may be."""
+    begun = [field]
+    while begun:
+        number, kind, position = _tag(message, position, end)
+        if kind == _GROUP:
+            begun.append(number)
+        elif kind != _GROUP_END:
+            position = _value(message, number, kind, position, end)[1]
+        elif begun.pop() != number:
+            raise InvalidRequest(f"not a protobuf message: group {number} ends at byte {position} without a begin")
+    return position
 
 
 def _varint(message: Message, position: int, end: int) -> tuple[int, int]:

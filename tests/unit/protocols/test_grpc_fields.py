@@ -120,6 +120,7 @@ def test_what_is_accepted_has_the_fields_that_protobuf_sees(message):
 def test_fields_that_nobody_knows_stay():
     """Unknown numbers of every wire type pass byte for byte, in their place."""
     unknown = b"\xf8\x07\x01" + b"\xf9\x07" + bytes(8) + b"\xfd\x07" + bytes(4) + b"\xfa\x07\x02hi"
+    unknown += b"\xfb\x07\x0a\x01x\x13\x14\xfc\x07"  # a group with a field of number 1 and another group in it
     message = unknown + b"\x0a\x03old" + unknown
     assert b"".join(grpc_fields.replaced(message, (1,), b"longer")) == unknown + b"\x0a\x06longer" + unknown
 
@@ -134,7 +135,10 @@ def test_fields_that_nobody_knows_stay():
         (b"\x0a\x05ab", "a field of 5 bytes at byte 2 ends behind it"),
         (b"\x0a", "a number that does not end at byte 1"),
         (b"\xff" * 11, "a number that does not end at byte 10"),
-        (b"\x0b\x01a", "wire type 3 at byte 1"),
+        (b"\x0e\x01a", "wire type 6 at byte 1"),
+        (b"\x0c", "wire type 4 at byte 1"),
+        (b"\x0b\x14", "group 2 ends at byte 2 without a begin"),
+        (b"\x0b\x08\x01", "a number that does not end at byte 3"),
         (b"\x02\x01a", "field number 0 at byte 1"),
     ],
 )
