@@ -233,3 +233,45 @@ def test_a_recycled_process_id_is_not_mistaken_for_ours(tmp_path):
     assert stranger.poll() is None
     stranger.kill()
     stranger.wait(10)
+
+
+HEALTH = """
+import os, pathlib, sys
+from concurrent import futures
+import grpc
+
+READY = pathlib.Path(__file__).with_name("loaded")
+
+
+class Health(grpc.GenericRpcHandler):
+    def service(self, details):
+        if details.method == "/grpc.health.v1.Health/Check":
+            return grpc.unary_unary_rpc_method_handler(self.check)
+
+    def check(self, request, context):
+        if request != b"\\x0a\\x06digits":
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        print("asked", flush=True)
+        return b"\\x08\\x01" if READY.exists() else b"\\x08\\x02"
+
+
+server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Health()])
+server.add_insecure_port(f"127.0.0.1:{os.environ['PORT']}")
+server.start()
+server.wait_for_termination()
+"""
+
+
+def test_a_grpc_server_is_ready_when_its_health_check_says_so(tmp_path, eventually):
+    """Not when its port opens: it answers NOT_SERVING until the model is loaded."""
+    (tmp_path / "health.py").write_text(HEALTH)
+
+    async def story():
+        async with Stage(tmp_path, "health.py", probe=Probe(service="digits")) as stage:
+            await eventually(lambda: "asked" in stage.lines)
+            early = stage.ready.is_set()
+            (tmp_path / "loaded").touch()
+            await asyncio.wait_for(stage.ready.wait(), 20)
+            return early
+
+    assert asyncio.run(story()) is False

@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import cast
 
 from warmfront.errors import WarmfrontError
+from warmfront.protocols import grpc
+from warmfront.protocols.grpc_fields import text_field
 from warmfront.runtime.environments import Function
 from warmfront.runtime.orphans import Ledger, kill_group
 from warmfront.runtime.workload import Probe, Workload
 from warmfront.wire.pool import Origin, Pool
 
+HEALTH = "/grpc.health.v1.Health/Check"
 PROBE_EVERY_S = 0.02
 PROBE_SLOWER_S = 0.05  # after the first second of a start
 _LAST_WORDS_S = 0.5  # for output still in the pipes; a process that left the group may hold them open
@@ -208,6 +211,8 @@ class Replica:
             self._on_ready(self)
 
     async def _answers(self) -> bool:
+        if self._probe.service is not None:
+            return await self._serves(self._probe.service)
         if not self._probe.path:
             return await self._listens()
         headers = [(b"user-agent", b"kube-probe/warmfront"), *self._probe.headers]
@@ -218,6 +223,17 @@ class Replica:
         except WarmfrontError:
             return False
         return 200 <= reply.status < 400
+
+    async def _serves(self, service: str) -> bool:
+        """The health check of gRPC: HealthCheckRequest.service is field 1, HealthCheckResponse.status SERVING is 1."""
+        headers = [(b"content-type", grpc.CONTENT_TYPE), (b"user-agent", b"kube-probe/warmfront")]
+        body = grpc.framed(text_field(1, service) if service else b"")
+        origin = self.origin._replace(h2c=True)
+        try:
+            reply = await self._pool.fetch(origin, "POST", HEALTH, headers, body, timeout_s=self._probe.timeout_s)
+        except WarmfrontError:
+            return False
+        return reply.body == grpc.truth(True)
 
     async def _listens(self) -> bool:
         try:

@@ -14,9 +14,12 @@ DEFAULT_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """How to tell that a replica is ready: GET `path`, or without one a TCP connection. Times in seconds."""
+    """How to tell that a replica is ready: GET `path`; gRPC's health check of `service` (empty: of the server) if that
+    is not None; else a TCP connection. Times in seconds.
+    """
 
     path: str = ""
+    service: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     initial_delay_s: float = 0.0
     timeout_s: float = 1.0
@@ -71,12 +74,12 @@ def _variable(entry: dict[str, Any]) -> tuple[str, str]:
 
 
 def _probe(probe: dict[str, Any]) -> Probe:
-    for kind in ("exec", "grpc"):
-        if kind in probe:
-            raise SetupError(f"readinessProbe.{kind} is not available here; use httpGet or tcpSocket")
-    get = probe.get("httpGet")
+    if "exec" in probe:
+        raise SetupError("readinessProbe.exec is not available here; use httpGet, grpc or tcpSocket")
+    get, grpc = probe.get("httpGet"), probe.get("grpc")
     return Probe(
         path=(get.get("path") or "/") if get is not None else "",
+        service=(grpc.get("service") or "") if grpc is not None else None,
         headers=tuple((h["name"].lower().encode(), h["value"].encode()) for h in (get or {}).get("httpHeaders") or ()),
         initial_delay_s=float(probe.get("initialDelaySeconds") or 0),
         timeout_s=float(probe.get("timeoutSeconds") or 1),

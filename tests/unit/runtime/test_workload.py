@@ -53,6 +53,21 @@ def test_defaults_are_knatives():
     assert workload.probe == Probe(path="", initial_delay_s=0.0, timeout_s=1.0)
 
 
+@pytest.mark.parametrize(
+    ("probe", "service"), [({"grpc": {"port": 8080}}, ""), ({"grpc": {"service": "digits"}}, "digits"), ({}, None)]
+)
+def test_a_grpc_probe_asks_for_a_service(probe, service):
+    """Of the server as a whole, of one service of it, or not at all: then a connection is enough."""
+    assert workload_of(revision(readinessProbe=probe)).probe == Probe(service=service)
+
+
+def test_a_port_named_h2c_is_spoken_to_by_http2():
+    """Knative's rule; any other name is HTTP/1.1."""
+    assert workload_of(revision(ports=[{"name": "h2c", "containerPort": 8080}])).h2c
+    assert not workload_of(revision(ports=[{"name": "http1"}])).h2c
+    assert not workload_of(REVISION).h2c
+
+
 def test_the_first_byte_may_have_a_timeout_of_its_own_but_no_longer_one():
     """responseStartTimeoutSeconds is bounded by timeoutSeconds."""
     short = {**REVISION, "spec": {**REVISION["spec"], "responseStartTimeoutSeconds": 5}}
@@ -66,7 +81,6 @@ def test_the_first_byte_may_have_a_timeout_of_its_own_but_no_longer_one():
     [
         ({"env": [{"name": "A", "valueFrom": {}}]}, "env A uses valueFrom"),
         ({"readinessProbe": {"exec": {"command": ["x"]}}}, r"readinessProbe\.exec"),
-        ({"readinessProbe": {"grpc": {"port": 1}}}, r"readinessProbe\.grpc"),
     ],
 )
 def test_what_a_local_process_cannot_have_is_named(container, what):

@@ -53,9 +53,9 @@ _CONTAINER_REFUSED = {
     "volumeMounts": "put files into the function's folder",
     "volumeDevices": "put files into the function's folder",
 }
-_PROBE_KNOWN = ("httpGet", "tcpSocket", "initialDelaySeconds", "timeoutSeconds", "periodSeconds",
+_PROBE_KNOWN = ("httpGet", "tcpSocket", "grpc", "initialDelaySeconds", "timeoutSeconds", "periodSeconds",
                 "successThreshold", "failureThreshold")  # fmt: skip
-_PROBE_REFUSED = dict.fromkeys(("exec", "grpc"), "use httpGet or tcpSocket")
+_PROBE_REFUSED = {"exec": "use httpGet, grpc or tcpSocket"}
 
 
 def admit_template(template: Json, findings: Findings) -> None:
@@ -101,7 +101,8 @@ def _admit_container(container: Json, path: str, findings: Findings) -> None:
     findings.fields(f"{path}.readinessProbe", probe, known=_PROBE_KNOWN, refused=_PROBE_REFUSED)
     if not any(kind in probe for kind in ("httpGet", "tcpSocket", "exec", "grpc")):
         probe["tcpSocket"] = {"port": 0}
-    findings.mapping(probe, "httpGet", f"{path}.readinessProbe.httpGet")
+    for kind in ("httpGet", "grpc"):
+        findings.mapping(probe, kind, f"{path}.readinessProbe.{kind}")
     if isinstance(probe.get("httpGet"), dict):
         probe["httpGet"].setdefault("port", 0)
     probe.setdefault("successThreshold", 1)
