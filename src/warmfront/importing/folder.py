@@ -119,7 +119,7 @@ def _fill(folder: Path, imported: Imported, place: str) -> None:
         files = {source.path: model, **{file: file.name for file in source.beside}}
         for file, name in files.items():
             shutil.copy2(file, folder / name)
-        copies.append(f"COPY {' '.join(f'{place}/{name}' for name in files.values())} ./")
+        copies.append(_copy([f"{place}/{name}" for name in files.values()]))
     if imported.labels:
         shutil.copy2(imported.labels, folder / "labels.txt")
         copies.append(f"COPY {place}/labels.txt ./")
@@ -128,6 +128,7 @@ def _fill(folder: Path, imported: Imported, place: str) -> None:
     texts = {
         "title": title[0].upper() + title[1:],
         "model": model,
+        "file": json.dumps(model),
         "task": imported.task,
         "kind": source.kind,
         "name": imported.name,
@@ -142,6 +143,12 @@ def _fill(folder: Path, imported: Imported, place: str) -> None:
     }
     for name in FILES:
         (folder / name).write_text(_filled(name, texts), encoding="utf-8")
+
+
+def _copy(files: list[str]) -> str:
+    """The instruction that copies files into the image; names with blanks need its JSON form."""
+    plain = not any(" " in file for file in files)
+    return f"COPY {' '.join(files)} ./" if plain else f"COPY {json.dumps([*files, './'])}"
 
 
 def _filled(name: str, texts: Mapping[str, str]) -> str:

@@ -71,6 +71,17 @@ def test_main_is_one_call_that_states_the_signature(models, tmp_path):
     assert "COPY functions/dense/labels.txt ./\n" in (folder / "Containerfile").read_text()
 
 
+def test_weights_beside_the_model_come_along_under_their_names(models, tmp_path):
+    """The model finds them by name, blanks and all; an image too."""
+    (tmp_path / "my net.onnx").write_bytes((models.folder / "iris.onnx").read_bytes())
+    (tmp_path / "my net.onnx.data").write_bytes(b"weights")
+    folder, *_ = write(imported(tmp_path / "my net.onnx", name="net"), tmp_path / "functions", force=False)
+    assert (folder / "my net.onnx.data").read_bytes() == b"weights"
+    assert 'HERE / "my net.onnx",' in (folder / "main.py").read_text()
+    wanted = 'COPY ["functions/net/my net.onnx", "functions/net/my net.onnx.data", "./"]\n'
+    assert wanted in (folder / "Containerfile").read_text()
+
+
 def test_requirements_are_what_read_it(models, tmp_path):
     """By version; a pickle is only for the version that wrote it."""
     folder, *_ = write(imported(models.folder / "iris.joblib", name="iris"), tmp_path / "functions", force=False)
