@@ -22,7 +22,7 @@ TASK_HEADER = b"warmfront-task"
 
 _HELD = NOT_FORWARDED | {*OBJECTIVE_HEADERS, TASK_HEADER}
 # what a variant tells the selector, and its client; and what only the selector tells
-_NOTES = frozenset({b"warmfront-first-request", b"warmfront-execution-ms", b"warmfront-label"})
+NOTES = frozenset({b"warmfront-first-request", b"warmfront-execution-ms", b"warmfront-label"})
 _OURS = frozenset(
     {
         b"warmfront-variant",
@@ -32,7 +32,7 @@ _OURS = frozenset(
         b"warmfront-decision-id",
     }
 )
-_HELD_OF_REPLY = HOP_BY_HOP | _NOTES | _OURS | {b"content-length"}
+_HELD_OF_REPLY = HOP_BY_HOP | NOTES | _OURS | {b"content-length"}
 
 
 def sorted_out(headers: Headers) -> tuple[Headers, Headers]:
@@ -124,7 +124,7 @@ def from_variant(headers: Headers) -> tuple[Headers, int | None, Headers]:
     for item in held:
         if item[0] == b"content-length":
             length = int(item[1])
-        elif item[0] in _NOTES:
+        elif item[0] in NOTES:
             notes.append(item)
     return kept + notes if notes else kept, length, notes
 

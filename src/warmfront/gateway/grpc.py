@@ -10,9 +10,10 @@ from dataclasses import replace
 from functools import partial
 
 from warmfront.cloudevents import Headers
+from warmfront.domain import Request
 from warmfront.errors import UnsupportedMediaType, WarmfrontError
 from warmfront.gateway import dialects, problems
-from warmfront.gateway.dialects import from_variant, sorted_out
+from warmfront.gateway.dialects import NOTES, from_variant, sorted_out
 from warmfront.gateway.forwarding import Passage
 from warmfront.gateway.intake import Intake
 from warmfront.gateway.models import Models, own_version
@@ -27,6 +28,7 @@ from warmfront.wire.messages import Exchange, first
 from warmfront.wire.pool import Call, Failure
 
 _STATUS, _MESSAGE = grpc.STATUS_FIELD, grpc.MESSAGE_FIELD
+_FRAMING = frozenset({b"content-length", _STATUS, _MESSAGE})
 _TIMEOUT, _ENCODING = b"grpc-timeout", b"grpc-encoding"
 _HEAD: Headers = [(b"content-type", grpc.CONTENT_TYPE)]
 _OK: Headers = [(_STATUS, b"0")]
@@ -157,6 +159,14 @@ class Unary:
         """The message with its frame."""
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
+    def fields(self, trailers: Headers) -> Headers:
+        """What of the head goes on, with the variant's notes, which a server may have put among its trailers."""
+        if not (first(self.headers, b"content-type") or b"").startswith(grpc.CONTENT_TYPE):
+            kept = [item for item in self.headers if item[0] != b"content-type"] + _HEAD
+        else:
+            kept = self.headers
+        return [item for item in kept if item[0] not in _FRAMING] + [item for item in trailers if item[0] in NOTES]
+
     def judged(self, trailers: Headers) -> tuple[Code, str]:
         """Status and message of the reply, wherever it says them; what is no reply by gRPC is told as what it is."""
         status = first(trailers, _STATUS) or first(self.headers, _STATUS)
@@ -173,9 +183,12 @@ class Unary:
 class CallPassage(Passage):
     """A passage whose variants are asked by gRPC: their statuses are told as those of HTTP that mean the same."""
 
-    __slots__ = ("_said",)
+    __slots__ = ("_answer", "_said")
 
-    _reply: "CallReply"
+    def __init__(self, plane: Plane, request: Request, message: dialects.Message, answer: "CallReply") -> None:
+        super().__init__(plane, request, message, answer)
+        self._answer = answer
+        self._said = ""
 
     def _listener(self) -> "_Heard":
         self._said = ""
@@ -189,9 +202,8 @@ class CallPassage(Passage):
         code, said = unary.judged(call.trailers)
         http, body = grpc.TO_HTTP.get(code, 400), b"" if code else unary.body
         self._said = f"{code.name}: {said}" if said else code.name
-        headers = [item for item in unary.headers if item[0] not in (b"content-length", _STATUS, _MESSAGE)]
-        self._given.trailers = _trailers(code, said, call.trailers)  # type: ignore[attr-defined]
-        self.on_response(http, [*headers, (b"content-length", b"%d" % len(body))])
+        self._answer.trailers = _trailers(code, said, call.trailers)
+        self.on_response(http, [*unary.fields(call.trailers), (b"content-length", b"%d" % len(body))])
         if body:
             self.on_body(body)
         self.on_complete()
@@ -269,8 +281,7 @@ class _Told(Unary):
 
     def _tell(self, unary: Unary) -> None:
         code, said = unary.judged(self.call.trailers)
-        kept, _, _ = from_variant(unary.headers)
-        kept = [item for item in kept if item[0] not in (_STATUS, _MESSAGE)]
+        kept, _, _ = from_variant(unary.fields(self.call.trailers))
         self._exchange.trailers = _trailers(code, said, self.call.trailers)
         named = (b"warmfront-variant", self._name.encode())
         self._exchange.respond(200, [*kept, named], b"" if code else unary.body)
@@ -287,7 +298,7 @@ def _answer(exchange: Exchange, body: bytes) -> None:
 
 
 def _trailers(code: Code, said: str, theirs: Headers) -> Headers:
-    rest = [item for item in theirs if item[0] not in (_STATUS, _MESSAGE)]
+    rest = [item for item in theirs if item[0] not in _FRAMING and item[0] not in NOTES]
     told = [(_MESSAGE, grpc.encoded(said))] if code and said else []
     return [(_STATUS, b"%d" % code), *told, *rest]
 

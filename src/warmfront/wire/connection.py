@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         queue = self._queue
         while queue and self.current is None and not self.write_paused and not self.lost:
             exchange = self.current = queue.popleft()
-            self._serve(exchange)
+            self.server.serve(exchange)
         self._pumping = False
         if self.lost:
             return
@@ -186,22 +186,6 @@ class Connection(asyncio.Protocol):
                 self.send(CONTINUE)
         if (len(queue) < self.server.limits.max_pipelined) != self._reading:
             self._turn_reading()
-
-    def _serve(self, exchange: ServerExchange) -> None:
-        try:
-            self.server.handler(exchange)
-        except WarmfrontError as error:
-            if exchange.responded:
-                _log.warning("handler raised after it had replied: %s", error)
-                exchange.abort()
-            else:
-                exchange.respond(*self.server.fault(error, exchange))
-        except Exception:  # noqa: BLE001  whatever a handler does, this client gets a reply and the others are served
-            _log.exception("handler failed on %s %s", exchange.method, exchange.path)
-            if exchange.responded:
-                exchange.abort()
-            else:
-                exchange.respond(*self.server.fault(WarmfrontError("internal error"), exchange))
 
     def done(self, keep: bool) -> None:
         """The exchange in progress has its whole reply; `keep` tells whether the connection lives on."""
@@ -272,9 +256,7 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """End the connection so that the client sees an error: a plain end would complete a reply without length."""
-        if not self.transport.is_closing():
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
+        cut(self.transport)
 
     def shut_when_idle(self) -> None:
         """Close now if no request is begun or in progress; else the reply says `Connection: close`."""
@@ -301,3 +283,10 @@ class Connection(asyncio.Protocol):
             exchange.release()
             if gone is not None:
                 gone()
+
+
+def cut(transport: asyncio.Transport) -> None:
+    """Close with a reset, whatever is still to be sent."""
+    if not transport.is_closing():
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()

@@ -7,8 +7,6 @@ with the preface of RFC 9113 section 3.4.
 
 import asyncio
 import logging
-import socket
-import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -30,6 +28,7 @@ from warmfront.errors import (
     RequestTimeout,
     WarmfrontError,
 )
+from warmfront.wire.connection import cut
 from warmfront.wire.deadlines import NEVER
 from warmfront.wire.http2_exchange import Http2Exchange
 from warmfront.wire.http2_link import Link, plain
@@ -45,7 +44,6 @@ MAX_STREAMS = 1000
 _MAX_BODIES = 8
 # What a client may take back within a second: twice all that it can have in flight, whose deadlines may end together.
 _MAX_RESETS = 2 * MAX_STREAMS
-_RESET = struct.pack("ii", 1, 0)
 
 
 class _Incoming:
@@ -202,20 +200,7 @@ class Http2Connection(Link):
             self, stream_id, incoming.method, path, query, incoming.headers, body, time.monotonic()
         )
         self.exchanges[stream_id] = exchange
-        try:
-            self.server.handler(exchange)
-        except WarmfrontError as error:
-            if exchange.responded:
-                _log.warning("handler raised after it had replied: %s", error)
-                exchange.abort()
-            else:
-                exchange.respond(*self.server.fault(error, exchange))
-        except Exception:  # noqa: BLE001  whatever a handler does, this client gets a reply and the others are served
-            _log.exception("handler failed on %s %s", exchange.method, exchange.path)
-            if exchange.responded:
-                exchange.abort()
-            else:
-                exchange.respond(*self.server.fault(WarmfrontError("internal error"), exchange))
+        self.server.serve(exchange)
 
     def _refuse(self, stream_id: int, error: WarmfrontError) -> None:
         """Answer a request that is not taken whole; what it still sends is dropped."""
@@ -281,9 +266,7 @@ class Http2Connection(Link):
 
     def reset(self) -> None:
         """End the connection so that the client sees an error."""
-        if not self.transport.is_closing():
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
+        cut(self.transport)
 
     def broken(self, why: str) -> None:
         """The client broke the protocol."""

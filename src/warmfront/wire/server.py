@@ -5,6 +5,7 @@ What may live here: what concerns all connections. What must not: parsing, repli
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Client(Watched, Protocol):
 
 Fault = Callable[[WarmfrontError, Exchange | None], tuple[int, Headers, bytes]]
 _BACKLOG = 1024
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,23 @@ class Server:
         unsent, self._unsent = self._unsent, []
         for exchange in unsent:
             exchange.flush()
+
+    def serve(self, exchange: Exchange) -> None:
+        """Let the handler answer; whatever it does, this client gets a reply and the others are served."""
+        try:
+            self.handler(exchange)
+        except WarmfrontError as error:
+            if exchange.responded:
+                _log.warning("handler raised after it had replied: %s", error)
+                exchange.abort()
+            else:
+                exchange.respond(*self.fault(error, exchange))
+        except Exception:  # noqa: BLE001  see above
+            _log.exception("handler failed on %s %s", exchange.method, exchange.path)
+            if exchange.responded:
+                exchange.abort()
+            else:
+                exchange.respond(*self.fault(WarmfrontError("internal error"), exchange))
 
     def admit(self, connection: Client) -> WarmfrontError | None:
         """Count a new connection in; an error when there are too many or the server is closing."""

@@ -59,7 +59,8 @@ def test_a_call_goes_to_a_variant_under_its_own_name(play):
 
     async def scene(stage):
         seen = []
-        variant = answering(seen, trailers=[(b"x-own", b"1")], headers=[(b"warmfront-label", b"7")])
+        notes = [(b"warmfront-label", b"7"), (b"warmfront-execution-ms", b"3.5")]  # grpcio's servers put them there
+        variant = answering(seen, trailers=[(b"x-own", b"1"), *notes])
         await stage.variant("v", variant, protocols=GRPC)
         message = request(id="r7", inputs=[{"name": "image", "datatype": "FP32", "shape": [1, 2]}])
         answer, head, trailers = await call(stage, message=message, warmfront_deadline_ms="5000", traceparent="00-ab")
@@ -72,7 +73,7 @@ def test_a_call_goes_to_a_variant_under_its_own_name(play):
         assert (head["warmfront-variant"], head["warmfront-cold-start"]) == ("v", "false")
         assert head["warmfront-label"] == "7"
         assert trailers == {"x-own": "1"}
-        assert [outcome.status for outcome in stage.witness.outcomes] == [Status.OK]
+        assert [(o.status, o.execution_s) for o in stage.witness.outcomes] == [(Status.OK, 0.0035)]
         assert stage.gateway.plane.labels.recall(head["warmfront-decision-id"]) == "7"
 
     play(scene)
