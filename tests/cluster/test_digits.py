@@ -1,0 +1,73 @@
+"""LiteRT and ONNX variants on a real Knative: images of digits, from zero, in three protocols."""
+
+import base64
+import csv
+import gzip
+import json
+from itertools import islice
+
+import pytest
+
+from warmfront.kube.files import load_manifests
+
+from .conftest import ROOT, Cluster, Object, ask, labels, project
+
+pytestmark = pytest.mark.cluster
+
+VARIANTS = ("digits-linear", "digits-litert-small", "digits-onnx-small", "digits-onnx-large")
+OCTETS = {"Content-Type": "application/octet-stream"}
+IMAGES = 20
+
+
+def digits() -> list[tuple[bytes, str]]:
+    """Images that no model was trained on, and what they show."""
+    with gzip.open(ROOT / "src/warmfront/experiments/data/digits_test.csv.gz", "rt", newline="") as file:
+        return [(base64.b64decode(row["input_base64"]), row["label"]) for row in islice(csv.DictReader(file), IMAGES)]
+
+
+def variants() -> list[Object]:
+    """Those that need no TensorFlow."""
+    objects = load_manifests(ROOT / "knative/overlays/digits")
+    return [
+        obj
+        for obj in objects
+        if labels(obj).get("warmfront.dev/task") == "digits" and obj["metadata"]["name"] in VARIANTS
+    ]
+
+
+@pytest.fixture(scope="module")
+def selector(cluster: Cluster) -> str:
+    """The selector's address within the cluster, with the variants behind it."""
+    cluster.apply([*project(), *variants()])
+    cluster.wait_ready(*(f"ksvc/{name}" for name in ("selector", *VARIANTS)))
+    return cluster.inside("selector")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_each_runtime_starts_and_reads_digits(cluster: Cluster, selector: str, variant: str) -> None:
+    """Asked by its own Service, from zero: of twenty images at most four are read wrongly by the weakest model."""
+    assert selector
+    answers = [
+        (json.loads(ask(f"{cluster.inside(variant)}/", image, OCTETS).body)["label"], label)
+        for image, label in digits()
+    ]
+    assert sum(found == label for found, label in answers) >= IMAGES - 4, answers
+
+
+def test_selector_reaches_the_accurate_one_in_every_protocol(selector: str) -> None:
+    """With 20 s to spare the most accurate variant answers, asleep or not, in three protocols."""
+    image, label = digits()[0]
+    objective = {"Warmfront-Min-Accuracy": "0.99", "Warmfront-Deadline-Ms": "20000"}
+    raw = ask(f"{selector}/tasks/digits", image, OCTETS | objective)
+    assert (raw.status, json.loads(raw.body)["label"]) == (200, label)
+    assert raw.headers["warmfront-variant"] == "digits-onnx-large"
+    rows = json.dumps({"instances": [{"image": [pixel / 255 for pixel in image]}]}).encode()
+    served = ask(f"{selector}/v1/models/digits:predict", rows, {"Content-Type": "application/json"} | objective)
+    assert served.status == 200, served.body
+    (probabilities,) = json.loads(served.body)["predictions"]
+    assert probabilities.index(max(probabilities)) == int(label)
+    tensor = {"name": "image", "shape": [1, 784], "datatype": "UINT8", "data": list(image)}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    inferred = ask(f"{selector}/v2/models/digits/infer", body, {"Content-Type": "application/json"} | objective)
+    assert (inferred.status, json.loads(inferred.body)["outputs"][0]["data"]) == (200, [label])
+    assert inferred.headers["warmfront-cold-start"] == "false"
