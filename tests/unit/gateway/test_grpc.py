@@ -319,6 +319,25 @@ def test_rest_by_http2_is_rest(play):
     play(scene)
 
 
+def test_a_variant_of_both_is_asked_for_both_by_http2(play):
+    """Knative gives it one port, whose name is h2c for REST, too; a streamed reply comes through whole."""
+
+    async def scene(stage):
+        def answer(exchange):
+            assert exchange.carries_trailers
+            exchange.start(200, [(b"content-type", b"text/plain")])
+            for piece in (exchange.body, b"-", bytes(300_000)):
+                exchange.write(piece)
+            exchange.finish()
+
+        await stage.variant("v", answer, protocols=("open-inference-grpc", "raw"))
+        reply = await stage.ask(b"abc")
+        assert (reply.status, reply.body[:4], len(reply.body)) == (200, b"abc-", 300_004)
+        assert reply.header(b"warmfront-variant") == b"v"
+
+    play(scene)
+
+
 def test_a_sleeping_grpc_variant_is_woken_by_a_call(play):
     """What asks for its readiness is a call of its own service; one that is not ready counts as not woken."""
 

@@ -329,3 +329,15 @@ def test_without_h2_the_preface_is_refused_as_http11(run, serving, connect, monk
 
     assert run(scene())[0] == 400
     assert "needs the package h2: pip install h2" in caplog.text
+
+
+def test_a_preface_that_does_not_go_on_is_not_waited_for(run, serving, connect):
+    """The connection is closed when a whole head should have come."""
+
+    async def scene():
+        async with serving(echo, Limits(header_timeout_s=0.05)) as (_, port):
+            client = await connect(port)
+            await client.send(b"PRI * HT")
+            return await client.rest()
+
+    assert run(scene()) == b""
