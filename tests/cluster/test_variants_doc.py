@@ -20,5 +20,6 @@ def test_a_manifest_is_admitted(cluster: Cluster, block: Block) -> None:
     known = subprocess.run(["kubectl", "get", "crd", kind], capture_output=True, check=False).returncode == 0
     if block.needs == "kserve" and not known:
         pytest.skip("no KServe on this cluster")
-    cluster.kubectl("label", "namespace", cluster.namespace, "pod-security.kubernetes.io/enforce=baseline", "--overwrite")
+    baseline = "pod-security.kubernetes.io/enforce=baseline"
+    cluster.kubectl("label", "namespace", cluster.namespace, baseline, "--overwrite")
     assert "(server dry run)" in cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=block.text)
