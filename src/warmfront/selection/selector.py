@@ -8,7 +8,6 @@ Two more calls hand out what others need: `report` is for the selectors beside t
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -18,7 +17,6 @@ from warmfront.domain import (
     Decision,
     Feedback,
     Keep,
-    Lesson,
     Observation,
     Outcome,
     PeerReport,
@@ -34,13 +32,14 @@ from warmfront.selection.forecast import Forecast, log_budget
 from warmfront.selection.hedge import First
 from warmfront.selection.hedging import Hedging, first
 from warmfront.selection.knowledge import Environment, lesson
-from warmfront.selection.learned import NOTHING, Learned, kept_share
+from warmfront.selection.learned import NOTHING, Learned
+from warmfront.selection.learning import Learning
 from warmfront.selection.policies.base import Policy, conclude
 from warmfront.selection.policies.comparing import Comparing, Moment
 from warmfront.selection.settings import DEFAULTS, SelectorSettings
-from warmfront.selection.sharing import Sharing, arrivals
+from warmfront.selection.sharing import arrivals
 from warmfront.selection.toll import Tolls
-from warmfront.selection.variants import NEVER, KnownVariant
+from warmfront.selection.variants import KnownVariant
 from warmfront.selection.warmset.planner import Planner, WarmSet
 
 __all__ = ["Selector", "SelectorSettings"]
@@ -79,11 +78,11 @@ class Selector:
         self._answered: OrderedDict[str, _Sent] = OrderedDict()  # of a dict, it is found behind the gaps of all gone
         self._planner = Planner(policy, settings)
         self._tolls = Tolls(policy, settings)
-        self._sharing = Sharing(settings)
         self._hedging = Hedging(settings, self._known, worths=policy.wakes)
-        self._left = dict(learned.variants)  # by the earlier selector, of variants not seen yet
-        self._left_at = learned_at
-        self._environment.restore(learned, kept_share(learned.age_s, settings.learned_half_life_s))
+        self._learning = Learning(
+            settings, environment=self._environment, known=self._known, planner=self._planner,
+            learned=learned, learned_at=learned_at,
+        )  # fmt: skip
 
     @property
     def catalogue(self) -> Mapping[str, Observation]:
@@ -112,11 +111,9 @@ class Selector:
             if observation.ready:
                 known.used_at = now
             self._tasks.setdefault(variant.task, []).append(known)
-            left = self._left.pop(variant.name, None)
-            if left is not None:
-                known.inherit(left, self._left_at - left.age_s, now)
+            self._learning.met(known, now)
         elif known.update(observation, now):
-            self._refresh_all()
+            self._learning.refresh()
         self._planner.changed(variant.task)
 
     def decide(self, request: Request, now: float) -> Decision:
@@ -238,7 +235,7 @@ class Selector:
             self._tolls.learn(variants, decision, size, now)
             crowd = sum([known.in_flight + known.others for known in variants])
             self._planner.arrived(request, size, crowd, now)
-            self._sharing.arrived((now, request))
+            self._learning.arrived((now, request))
         known = self._known.get(name)
         if known is None:
             return
@@ -273,16 +270,7 @@ class Selector:
         if expected is not None:
             taught = lesson(known.variant, size, outcome, expected, beside)
             if taught is not None:
-                self._sharing.taught(taught)
-                self._learn(known, taught, now)
-
-    def _learn(self, known: KnownVariant, taught: Lesson | Verdict, now: float) -> None:
-        known.taught_at = now
-        knowledge = known.knowledge
-        if isinstance(taught, Verdict):
-            self._planner.judged(known.variant.task)
-        if knowledge.learn_accuracy(taught) if isinstance(taught, Verdict) else knowledge.learn_reply(taught):
-            self._refresh_all()
+                self._learning.taught(known, taught, now)
 
     def _judge(self, feedback: Feedback, now: float) -> None:
         sent = self._answered.get(feedback.decision_id) or self._pending.get(feedback.decision_id)
@@ -292,13 +280,12 @@ class Selector:
         if policy is not None:
             policy.judged(known.variant, feedback.correct)
         verdict = Verdict(known.variant.name, known.variant.revision, size, feedback.correct)
-        self._sharing.taught(verdict)
-        self._learn(known, verdict, now)
+        self._learning.taught(known, verdict, now)
 
     def plan(self, now: float) -> list[Action]:
         """What to do now so that the right variants are awake: see warmset/planner.py for what it promises."""
         if self._environment.budget.spend(sum(known.used_gb for known in self._known.values()), now):
-            self._refresh_all()
+            self._learning.refresh()
             self._planner.prices_moved()
         if self._acting is not None:
             return self._carried_out(self._acting.plan(now, self._settings), now)
@@ -336,32 +323,17 @@ class Selector:
 
     def report(self, peer: str, now: float) -> PeerReport:
         """What this selector, named `peer`, has for its peers: now in flight, and new since the last report."""
-        in_flight = {name: known.in_flight for name, known in self._known.items() if known.in_flight}
-        return self._sharing.report(peer, in_flight, now)
-
-    def _hear(self, report: PeerReport, now: float) -> None:
-        likeness = self._sharing.heard(report, now)
-        for name, known in self._known.items():
-            known.shared(report.peer, report.in_flight.get(name, 0), likeness, now)
-        for request in arrivals(report, now):
-            if request.task in self._tasks:
-                self._planner.arrived(request, rounded(request.size_bytes), 0, request.arrival_at)
-        told: list[Lesson | Verdict] = [*report.lessons, *report.verdicts]
-        for taught in told:
-            subject = self._known.get(taught.variant)
-            if subject is not None and subject.variant.revision == taught.revision:
-                if isinstance(taught, Lesson):
-                    subject.used_at = subject.asked_at = now
-                self._learn(subject, taught, now)
+        return self._learning.report(peer, now)
 
     def learned(self, now: float) -> Learned:
         """All that was learned, even of variants that were only heard of from an earlier selector."""
-        passed_s = now - self._left_at
-        variants = {name: replace(left, age_s=left.age_s + passed_s) for name, left in self._left.items()}
-        for name, known in self._known.items():
-            if known.taught_at > NEVER:
-                variants[name] = known.knowledge.export(known.variant, now - known.taught_at)
-        return self._environment.export(variants)
+        return self._learning.export(now)
+
+    def _hear(self, report: PeerReport, now: float) -> None:
+        for request in arrivals(report, now):
+            if request.task in self._tasks:
+                self._planner.arrived(request, rounded(request.size_bytes), 0, request.arrival_at)
+        self._learning.hear(report, now)
 
     def _forget(self, name: str) -> None:
         known = self._known.pop(name, None)
@@ -373,10 +345,6 @@ class Selector:
                 del self._tasks[known.variant.task]
                 self._planner.forget(known.variant.task)
                 self._tolls.forget(known.variant.task)
-
-    def _refresh_all(self) -> None:
-        for known in self._known.values():
-            known.knowledge.refresh()
 
 
 def _compared(
