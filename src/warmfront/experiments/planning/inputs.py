@@ -3,7 +3,6 @@
 The folder holds `scenario.toml` and the tables it reads, so it can be played elsewhere and edited by hand.
 """
 
-import csv
 import json
 import math
 import shutil
@@ -19,6 +18,7 @@ from warmfront.experiments.profiling import results
 from warmfront.experiments.scenarios import Scenario, files, load
 from warmfront.experiments.scenarios.schema import Poisson, Trace
 from warmfront.experiments.scenarios.traces import read as read_trace
+from warmfront.experiments.scenarios.variants import COLUMNS
 
 SCENARIO = "scenario.toml"
 
@@ -44,10 +44,14 @@ class Arrivals:
 
 
 def from_table(table: Path, folder: Path) -> bool:
-    """Take a variants table, with what was measured beside it. Whether more than the table was there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Take a variants table, with what was measured beside it. Whether more than the table was there.
+
+    Raises SetupError when it is no such table.
+    """
     if not table.is_file():
         raise SetupError(f"{table}: no such file; wanted a CSV of variants, or the name of a task")
+    files.rows(table, COLUMNS)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(table, folder / results.TABLE)
     base, predictions = table.parent / results.BASE, table.parent / results.PREDICTIONS
     measured = table.name == results.TABLE and base.is_file()
@@ -118,10 +122,7 @@ def _extent(arrivals: Arrivals) -> tuple[int, float]:
     wanted = Trace(
         file=str(arrivals.path), stand_in=Poisson(rate=0.0), function=arrivals.function, from_s=arrivals.from_s
     )
-    try:
-        found = read_trace(wanted, arrivals.path, arrivals.duration_s or math.inf)
-    except (UnicodeDecodeError, OSError, ValueError, csv.Error) as error:
-        raise SetupError(f"{arrivals.path}: cannot be read as arrivals ({error}); wanted a CSV of them") from None
+    found = read_trace(wanted, arrivals.path, arrivals.duration_s or math.inf)
     if found.arrivals:
         return len(found.arrivals), math.floor(found.arrivals[-1].at_s) + 1.0
     count = sum(requests for _, requests in found.counts)

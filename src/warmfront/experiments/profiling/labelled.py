@@ -6,17 +6,14 @@ is decoded. Sizes are bytes of the input as it is sent.
 
 import base64
 import binascii
-import csv
-import gzip
 import hashlib
-import io
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from warmfront.errors import SetupError
+from warmfront.experiments import csv_file
 
 TEXT, BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 _BASE64 = "_base64"
@@ -70,7 +67,7 @@ def read(
         SetupError: no such file, not a CSV in UTF-8, a column that is missing, a row without input or label; the
             message names file, line and column.
     """
-    rows, columns = _rows(path)
+    rows, columns = csv_file.read(path, "a CSV file with the columns input and label, a row per input")
     chosen = input_column or next((name for name in _INPUTS if name in columns), "")
     wanted = [chosen or " or ".join(_INPUTS), label_column, *filter(None, [group_column])]
     if missing := [name for name in wanted if name not in columns]:
@@ -95,21 +92,6 @@ def read(
     )  # fmt: skip
 
 
-def _rows(path: Path) -> tuple[list[Mapping[str, str]], Sequence[str]]:
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        return list(reader), reader.fieldnames or ()
-    except OSError as error:
-        said = error.strerror or str(error)
-        raise SetupError(f"{path}: {said}; wanted a CSV file with the columns input and label") from None
-    except UnicodeDecodeError as error:
-        raise SetupError(f"{path}: not UTF-8 at byte {error.start}; wanted a CSV file in UTF-8") from None
-    except (csv.Error, EOFError, zlib.error) as error:
-        raise SetupError(f"{path}: not a CSV file ({error}); wanted a header and a row per input") from None
-
-
 def _body(path: Path, line: int, text: str, column: str, *, binary: bool) -> bytes:
     if not text.strip():
         raise SetupError(f"{path}: line {line}: {column} is empty; wanted an input")
@@ -118,7 +100,9 @@ def _body(path: Path, line: int, text: str, column: str, *, binary: bool) -> byt
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise SetupError(f"{path}: line {line}: {column} is not base64 ({error})") from None
+        raise SetupError(
+            f"{path}: line {line}: {column} is not base64 ({error}); text goes into a column of another name"
+        ) from None
 
 
 def _long(samples: Sequence[Sample]) -> tuple[Sample, ...]:

@@ -5,9 +5,6 @@ are taken where the file itself says nothing; a table with another `kind` replac
 SetupError that names the file, the field, what was found and what was wanted.
 """
 
-import csv
-import gzip
-import io
 import os
 import re
 import tomllib
@@ -19,13 +16,13 @@ from typing import Any
 import msgspec
 
 from warmfront.errors import SetupError
+from warmfront.experiments import csv_file
+from warmfront.experiments.csv_file import Row
 from warmfront.experiments.scenarios.schema import ScenarioFile
 
 SHIPPED = Path(str(files("warmfront.experiments"))) / "data" / "scenarios"
 DATA_VARIABLE = "WARMFRONT_DATA"
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
-
-Row = Mapping[str, str]
 
 
 def names() -> list[str]:
@@ -59,16 +56,12 @@ def read(path: Path, overrides: Sequence[str] = ()) -> ScenarioFile:
 
 def rows(path: Path, columns: Sequence[str]) -> list[Row]:
     """The rows of a CSV file, or a gzipped one, that must have these columns."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SetupError(f"{path}: {error.strerror}; wanted a CSV file with the columns {', '.join(columns)}") from None
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    found = reader.fieldnames or []
-    if missing := [column for column in columns if column not in found]:
-        raise SetupError(f"{path}: found the columns {', '.join(found)}; {', '.join(missing)} wanted beside them")
-    return list(reader)
+    wanted = f"a CSV file with the columns {', '.join(columns)}" if columns else "a CSV file"
+    found, there = csv_file.read(path, wanted)
+    if missing := [column for column in columns if column not in there]:
+        shown = f"the columns {', '.join(there)}" if there else "no columns"
+        raise SetupError(f"{path}: found {shown}; {', '.join(missing)} wanted beside them")
+    return found
 
 
 def number(path: Path, line: int, row: Row, column: str, default: float | None = None) -> float:
@@ -80,6 +73,14 @@ def number(path: Path, line: int, row: Row, column: str, default: float | None =
         return float(text)
     except ValueError:
         raise SetupError(f"{path}: line {line}: {column}: found {text!r}, wanted a number") from None
+
+
+def whole(path: Path, line: int, row: Row, column: str) -> int:
+    """A cell that must be a whole number, 0 or more."""
+    text = (row.get(column) or "").strip()
+    if not text.isdecimal():
+        raise SetupError(f"{path}: line {line}: {column}: found {text!r}, wanted a whole number")
+    return int(text)
 
 
 def table(name: str, beside: Path) -> Path:

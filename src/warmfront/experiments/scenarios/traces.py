@@ -13,6 +13,8 @@ from warmfront.experiments.scenarios import files
 from warmfront.experiments.scenarios.arrivals import spread
 from warmfront.experiments.scenarios.schema import Trace
 
+_SHOWN = 5
+
 
 class Arrival(NamedTuple):
     """When a request comes and how large it is (None: as the callers are)."""
@@ -40,21 +42,32 @@ class Recording:
 
 
 def read(workload: Trace, path: Path, duration_s: float) -> Recording:
-    """The trace's part from `from_s` on, for the duration. Raises SetupError on an unknown format."""
+    """The trace's part from `from_s` on, for the duration. Raises SetupError on an unknown format or an empty file."""
     rows = files.rows(path, ())
-    columns = rows[0] if rows else {}
+    if not rows:
+        raise SetupError(f"{path}: found no rows below a header; wanted arrivals")
+    columns = rows[0]
     start, end = workload.from_s, workload.from_s + duration_s
     for column, unit in (("arrival_s", 1.0), ("arrival_ms", 1e-3)):
         if column in columns:
             return Recording(arrivals=_single(workload, path, column, unit, duration_s))
     if "invocations" in columns:
         files.rows(path, ("function", "minute"))
-        counts = [(int(row["minute"]), int(row["invocations"])) for row in rows if row["function"] == workload.function]
+        counts = [
+            (files.whole(path, line, row, "minute"), files.whole(path, line, row, "invocations"))
+            for line, row in enumerate(rows, 2)
+            if row["function"] == workload.function
+        ]
         if not counts:
-            raise SetupError(f"{path}: function: found no {workload.function!r} in it, wanted one that is there")
+            there = ", ".join(sorted({row["function"] for row in rows})[:_SHOWN])
+            raise SetupError(f"{path}: function: found no {workload.function!r} in it, wanted one such as {there}")
         unit_s = 60.0
     elif "requests" in columns:
-        counts = [(int(row.get("second") or i), int(row["requests"])) for i, row in enumerate(rows)]
+        counts = [
+            (files.whole(path, line, row, "second") if row.get("second") else line - 2,
+             files.whole(path, line, row, "requests"))
+            for line, row in enumerate(rows, 2)
+        ]  # fmt: skip
         unit_s = 1.0
     else:
         raise SetupError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from warmfront.domain import Profile, Spread, Variant
 from warmfront.errors import SetupError
+from warmfront.experiments.csv_file import Row
 from warmfront.experiments.scenarios import files
 from warmfront.experiments.scenarios.schema import Declared, Drift, Place, Platform, ScenarioFile
 from warmfront.experiments.simulation.world import Change, Truth
@@ -117,7 +118,7 @@ def _facts(file: ScenarioFile, path: Path, data: Path | None) -> tuple[list[Fact
     return found, stand_in + file.variants.table
 
 
-def _row(table: Path, line: int, row: files.Row) -> Facts:
+def _row(table: Path, line: int, row: Row) -> Facts:
     def cell(column: str, default: float | None = None) -> float:
         return files.number(table, line, row, column, default)
 

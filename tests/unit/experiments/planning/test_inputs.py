@@ -81,8 +81,10 @@ def test_a_part_of_a_gzipped_trace(tmp_path, table):
         ("when\n1\n", "found the columns when; wanted arrival_s, or second and requests"),
         ("second,requests\n0,0\n", "found no arrivals from 0 s on"),
         ("arrival_s\nsoon\n", "line 2: arrival_s: found 'soon', wanted a number"),
-        ("second,requests\n0,many\n", "cannot be read as arrivals"),
-        ("arrival_s\n", "found the columns"),
+        ("second,requests\n0,many\n", "line 2: requests: found 'many', wanted a whole number"),
+        ("arrival_s\n", "found no rows below a header; wanted arrivals"),
+        ("", "found no rows below a header; wanted arrivals"),
+        ("function,minute,invocations\nf,0,1\n", "found no '' in it, wanted one such as f"),
     ],
 )
 def test_traces_that_cannot_be_used(tmp_path, table, trace, said):

@@ -1,0 +1,31 @@
+"""CSV files that people hand in, gzipped or not, as rows by column. What must not live here: what a column means."""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from warmfront.errors import SetupError
+
+Row = Mapping[str, str]
+
+
+def read(path: Path, wanted: str) -> tuple[list[Row], Sequence[str]]:
+    """All rows, and the columns that the header names.
+
+    Raises:
+        SetupError: no such file, not in UTF-8, not a CSV; the message says what was `wanted`.
+    """
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        return list(reader), reader.fieldnames or ()
+    except OSError as error:
+        raise SetupError(f"{path}: {error.strerror or error}; wanted {wanted}") from None
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{path}: not UTF-8 at byte {error.start}; wanted {wanted}, in UTF-8") from None
+    except (csv.Error, EOFError, zlib.error) as error:
+        raise SetupError(f"{path}: not a CSV file ({error}); wanted {wanted}") from None
