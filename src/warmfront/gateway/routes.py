@@ -148,7 +148,18 @@ def match(method: str, path: str) -> Found:
     allowed = methods(path)
     if allowed:
         raise MethodNotAllowed(f"{method} {path}; this path takes {', '.join(allowed)}")
-    raise NotFound(f"{method} {path}; see GET /tasks for tasks, POST /tasks/TASK to ask one, POST / for CloudEvents")
+    raise NotFound(f"found no route {method} {path}; {_instead(path)}")
+
+
+def _instead(path: str) -> str:
+    """What there is where `path` was looked for."""
+    service = f"{path.rpartition('/')[0]}/"
+    if rpcs := [rpc.path.rpartition("/")[2] for rpc in grpc.RPCS if rpc.path.startswith(service)]:
+        return f"{service[1:-1]} has {', '.join(rpcs)} here"
+    models = [row for row in ROUTES if row.versioned and path.startswith(row.prefix)]
+    if models:
+        return f"there are {', '.join(f'{row.method} {row.prefix}TASK{row.suffix}' for row in models)}"
+    return "see GET /tasks for tasks, POST /tasks/TASK to ask one, POST / for CloudEvents"
 
 
 def methods(path: str) -> list[str]:

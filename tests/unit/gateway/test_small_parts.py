@@ -239,3 +239,19 @@ def test_the_memory_of_labels_is_bounded():
     for key in "abc":
         memory.remember(key, key.upper())
     assert [memory.recall(key) for key in "abc"] == [None, "B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("/inference.GRPCInferenceService/Nope", "inference.GRPCInferenceService has ModelInfer, ModelMetadata, "),
+        ("/v1/models/t:guess", "there are POST /v1/models/TASK:predict, POST /v1/models/TASK:classify, "),
+        ("/v2/models/t/guess", "there are POST /v2/models/TASK/infer, GET /v2/models/TASK/ready, GET /v2/models/TASK"),
+        ("/nowhere", "see GET /tasks for tasks, POST /tasks/TASK to ask one, POST / for CloudEvents"),
+    ],
+)
+def test_a_path_that_is_none(path, instead):
+    """What there is where it was looked for."""
+    with pytest.raises(NotFound) as raised:
+        routes.match("POST", path)
+    assert str(raised.value).startswith(f"found no route POST {path}; {instead}")
