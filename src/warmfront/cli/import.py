@@ -55,7 +55,8 @@ def command(
     click.echo(f"wrote    {slot.file}{'' if listed else f'; list it in {slot.kustomization} as {slot.entry}'}")
     click.echo(f"next     warmfront build {folder.name}; warmfront up")
     body = example_of(facts.inputs)
-    click.echo(f"ask      warmfront infer {task} {shlex.quote(body) if body else '- < example.json'}")
+    given = shlex.quote(body) if body else "- < FILE    # JSON of that shape, one example"
+    click.echo(f"ask      warmfront infer {task} {given}")
 
 
 def _signature(facts: "Facts") -> list[str]:

@@ -29,9 +29,16 @@ class Duration(click.ParamType[float]):
         return float(match[1]) * _UNITS[match[2]]
 
 
-def policy_option(function: Any) -> Any:
-    """`--policy`: the selection policy of the selector."""
-    return click.option("--policy", default="effective", show_default=True, help="Selection policy.")(function)
+class Durations(click.ParamType[tuple[float, ...]]):
+    """One duration or several, separated by commas: `200ms,1s`."""
+
+    name = "durations"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Seconds."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(Duration().convert(part.strip(), param, ctx) for part in str(value).split(","))
 
 
 def selector_option(function: Any) -> Any:

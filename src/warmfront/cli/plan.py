@@ -11,6 +11,7 @@ import click
 
 from warmfront.cli.api import connected, environment
 from warmfront.cli.evaluation import FOLDER, PolicyOption, Seeds
+from warmfront.cli.options import Durations
 from warmfront.errors import SetupError
 
 if TYPE_CHECKING:
@@ -24,24 +25,7 @@ if TYPE_CHECKING:
     from warmfront.experiments.scenarios import Scenario
 
 _SEARCH_SEEDS = (0, 1)
-
-
-class Milliseconds(click.ParamType[tuple[float, ...]]):
-    """Deadlines in milliseconds, separated by commas: such as 200,1000."""
-
-    name = "milliseconds"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """Seconds."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            found = tuple(float(part) / 1000 for part in str(value).split(",") if part.strip())
-        except ValueError:
-            found = ()
-        if not found or min(found) <= 0:
-            self.fail(f"{value!r} are no deadlines; write milliseconds above 0, such as 200 or 200,1000", param, ctx)
-        return found
+_LONG_S = 600.0
 
 
 @click.command("plan")
@@ -55,7 +39,7 @@ class Milliseconds(click.ParamType[tuple[float, ...]]):
 @click.option("--function", default="", help="Which one of a trace that counts by function.")
 @click.option("--from", "from_s", type=click.FloatRange(0), default=0.0, help="Second of the trace to begin at.")
 @click.option("--duration", "duration_s", type=click.FloatRange(1), help="Seconds of it to play.  [default: all]")
-@click.option("--deadline-ms", "deadlines", type=Milliseconds(), help="One or several, equally likely.")
+@click.option("--deadline", "deadlines", type=Durations(), help="One or several, equally likely: 200ms,1s.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Floor of every request.")
 @click.option("--on-miss", type=click.Choice(["degrade", "reject"]), default="degrade", show_default=True)
 @click.option(
@@ -84,7 +68,7 @@ def command(
     Candidates are played by the simulator with the same requests and the same chance. Profiles come from what
     `warmfront profile` measured, else from the variants' annotations, or from a table.
 
-    Such as: warmfront plan langid --arrivals trace.csv --deadline-ms 200,1000
+    Such as: warmfront plan langid --arrivals trace.csv --deadline 200ms,1s
     """
     from rich.console import Console
 
@@ -143,18 +127,19 @@ async def _find(
 
 
 def _introduce(console: "Console", scenario: "Scenario", *, measured: bool) -> None:
-    count = len(scenario.arrivals(0))
+    count, length_s = len(scenario.arrivals(0)), scenario.duration_s
+    length = f"{length_s / 3600:.2f} h" if length_s >= _LONG_S else f"{length_s:.0f} s"
     console.print(
-        f"{count} requests in {scenario.duration_s / 3600:.2f} h of {Path(scenario.sources['arrivals']).name}; "
+        f"{count} requests in {length} of {Path(scenario.sources['arrivals']).name}; "
         f"variants as {'measured' if measured else 'declared'}", markup=False,
     )  # fmt: skip
     if not measured:
         start = scenario.file.platform.start_p50_s
         console.print(
-            f"the platform's share of a start is taken to be {start:g} s (change it: --set platform.start_p50_s=...),",
+            f"the platform's share of a start is taken to be {start:g} s (change it: --set platform.start_p50_s=...), "
+            "and limits of concurrency stay, since nobody measured what they cost",
             style="dim", markup=False,
         )  # fmt: skip
-        console.print("and limits of concurrency stay, since nobody measured what they cost", style="dim")
 
 
 class _Where(NamedTuple):

@@ -54,12 +54,15 @@ def verdict(plan: Plan) -> Iterator[str]:
     elif best.trial == plan.present.trial:
         yield "leave it as it is: nothing that was tried is better"
     else:
-        yield f"leave it as it is: the best is better by {_gain(gain)} of utility per request,"
-        yield f"which {seeds} seeds cannot tell from chance (more: --seeds 100-119)"
+        yield (
+            f"leave it as it is: the best is better by {_gain(gain)} of utility per request, "
+            f"which {seeds} seeds cannot tell from chance (more: --seeds 100-119)"
+        )
     if plan.keeping_pays:
         more = plan.keeper.gain(best)
         yield f"a selector that keeps by itself (WARMFRONT_KEEP_WARM=on) is better still, by {_gain(more)}"
-    idle = [name for name, _ in best.trial.candidate.settings if not best.answers.get(name)]
+    kept = best if plan.pays else plan.present
+    idle = [name for name, _ in kept.trial.candidate.settings if not kept.answers.get(name)]
     if idle:
         yield f"never asked, so not needed for these arrivals: {', '.join(idle)}"
 
@@ -88,8 +91,8 @@ def _cells(one: Judged, per_day: float) -> list[Text]:
         f"{one.effective_accuracy.mean:.3f}", f"{one.on_time.mean:.3f}", right, f"{one.cold_wait_share:.1%}",
         f"{one.gb_s_per_request.mean * per_day / 3600:.1f}",
     ]  # fmt: skip
-    utility = Text(f"{one.utility.mean:.3f}\n")
-    low, high = (f"{edge:.3f}".replace("0.", ".", 1) for edge in (one.utility.low, one.utility.high))
+    utility = Text(f"{one.utility.mean:z.3f}\n")
+    low, high = (f"{edge:z.3f}".replace("0.", ".", 1) for edge in (one.utility.low, one.utility.high))
     utility.append(f"{low} to {high}", style="dim not bold")
     return [utility, *map(Text, plain)]
 
@@ -103,4 +106,4 @@ def _limit(concurrency: int) -> str:
 
 
 def _gain(gain: Interval) -> str:
-    return f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+    return f"{gain.mean:+z.4f} ({gain.low:+z.4f} to {gain.high:+z.4f})"

@@ -70,14 +70,14 @@ class Selector:
 
 
 def answer(response: Response) -> Any:
-    """The JSON of a good reply. A problem reply (RFC 9457) is raised with its own words."""
+    """The JSON of a good reply. An error is raised in its own words: `detail` of a problem (RFC 9457), or `error`."""
     try:
         body = msgspec.json.decode(response.body)
     except msgspec.DecodeError:
         body = None
     if response.status < 400:
         return body
-    said = body.get("detail") if isinstance(body, dict) else None
+    said = (body.get("detail") or body.get("error")) if isinstance(body, dict) else None
     raise WarmfrontError(
         said or f"the selector answered {response.status}: {response.body[:200].decode(errors='replace')}"
     )

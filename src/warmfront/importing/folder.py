@@ -168,5 +168,6 @@ def _words(imported: Imported) -> dict[str, str]:
         "origin": imported.origin,
         "answer": "a label and its score" if facts.classifies else "the model's own numbers",
         "tensors": "\n".join(f"| {way} | `{name}` | {spec} |" for way, name, spec in rows),
-        "example": shlex.quote(body) if body else "@example.json",
+        "example": shlex.quote(body) if body else "@FILE",
+        "note": "" if body else "    # JSON of that shape, one example",
     }

@@ -30,7 +30,7 @@ def plan(tmp_path, monkeypatch):
 
 def test_what_to_keep_and_how_to_do_it(plan, tmp_path):
     """Nobody starts in time: the cheap one is kept; the command, the manifest and the scenario say so."""
-    done = plan("--deadline-ms", "500", "--policy", "effective@no-plan")
+    done = plan("--deadline", "500ms", "--policy", "effective@no-plan")
     assert done.exit_code == 0
     lines = done.output.splitlines()
     assert max(len(line) for line in lines if "build/plan" not in line and "kn service" not in line) <= 80
@@ -48,21 +48,38 @@ def test_what_to_keep_and_how_to_do_it(plan, tmp_path):
 
 def test_nothing_to_change(plan):
     """With a minute of time everybody starts soon enough, and memory costs nothing."""
-    done = plan("--deadline-ms", "60000", "--price", "0", "--policy", "effective@no-plan")
+    done = plan("--deadline", "60s", "--price", "0", "--policy", "effective@no-plan")
     assert done.exit_code == 0
     assert "leave it as it is" in done.output
     assert "kn service update" not in done.output
 
 
-@pytest.mark.parametrize("given", ["soon", "0", "200,-1", ","])
+@pytest.mark.parametrize("given", ["soon", "0s", "200ms,-1s", "200,1000", ","])
 def test_deadlines_that_are_none(plan, given):
     """Says what to write."""
-    done = plan("--deadline-ms", given)
+    done = plan("--deadline", given)
     assert done.exit_code == 2
-    assert "are no deadlines; write milliseconds above 0, such as 200 or 200,1000" in " ".join(done.output.split())
+    assert "is not a duration; write a number above 0 with ms, s, m or h, such as 300ms" in " ".join(
+        done.output.split()
+    )
 
 
 def test_a_table_has_no_services(plan):
     """Said before anything is played."""
     with pytest.raises(SetupError, match=r"mine\.csv: a table has no Services to change"):
         plan("--apply")
+
+
+def test_what_is_not_better_is_not_called_unneeded(plan):
+    """The present setting stays, so the variants that it asks are not told off; figures have no negative zero."""
+    done = plan("--deadline", "60s", "--price", "0", "--policy", "effective@no-plan")
+    assert "leave it as it is" in done.output
+    assert "-0.000 " not in done.output
+
+
+def test_a_table_that_is_none(plan, tmp_path):
+    """The file that was given is named, not a copy of it."""
+    (tmp_path / "mine.csv").write_text("text,lang\nhallo,de\n")
+    with pytest.raises(SetupError, match=r"^mine\.csv: found the columns text, lang; name, accuracy, .* wanted beside"):
+        plan()
+    assert not (tmp_path / "build").exists()
