@@ -153,9 +153,10 @@ def match(method: str, path: str) -> Found:
 
 def _instead(path: str) -> str:
     """What there is where `path` was looked for."""
-    service = f"{path.rpartition('/')[0]}/"
-    if rpcs := [rpc.path.rpartition("/")[2] for rpc in grpc.RPCS if rpc.path.startswith(service)]:
-        return f"{service[1:-1]} has {', '.join(rpcs)} here"
+    service = path.rpartition("/")[0]
+    rpcs = [rpc.path.rpartition("/") for rpc in grpc.RPCS]
+    if calls := [call for known, _, call in rpcs if known == service]:
+        return f"{service[1:]} has {', '.join(calls)} here"
     models = [row for row in ROUTES if row.versioned and path.startswith(row.prefix)]
     if models:
         return f"there are {', '.join(f'{row.method} {row.prefix}TASK{row.suffix}' for row in models)}"
