@@ -8,6 +8,7 @@ A replica holds one model. It answers to the declared name (the task's) and to t
 import itertools
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ RESPONSE_TYPE = "dev.warmfront.inference.response"
 _JSON = (b"content-type", b"application/json")
 _LIVE = frozenset({"/healthz", "/v2/health/live", "/health/liveness"})
 _READY = frozenset({"/readyz", "/v2/health/ready", "/health/readiness"})
+_V1 = re.compile(r"/v1/models/([^/:]+)(?:/versions/[^/:]+)?(/metadata|:\w+)?")
 _LOG = logging.getLogger(__name__)
 
 _TEXT = Text()
@@ -160,8 +162,9 @@ class ModelFunction(Generic[T]):
         parts = path.strip("/").split("/")
         if parts[:2] == ["v2", "models"] and len(parts) in (3, 4):
             return self._model(method, parts[2], parts[3] if len(parts) == 4 else "", body)
-        if parts[:2] == ["v1", "models"] and len(parts) == 3:
-            return self._model_v1(method, parts[2], body)
+        if found := _V1.fullmatch(path):  # a path may name a version, of which there is one
+            self._known(found[1])
+            return self._model_v1(method, found[1], found[2] or "", body)
         raise NotFound(
             f"no route {path}; there are POST /, /healthz, /readyz, /v2/health/*, /v2/models/{self.name}[/infer] "
             f"and /v1/models/{self.name}[:predict]"
@@ -171,15 +174,17 @@ class ModelFunction(Generic[T]):
         if name not in (self.name, self.service):
             raise NotFound(f"no model {name!r} here; this replica serves {self.name!r} (service {self.service!r})")
 
-    def _model_v1(self, method: str, last: str, body: bytes) -> Response:
-        name, colon, verb = last.partition(":")
-        self._known(name)
-        if not colon:
+    def _model_v1(self, method: str, name: str, rest: str, body: bytes) -> Response:
+        """What a path below a model asks: nothing for its status, `:predict`, others where a model has them."""
+        if not rest:
             _only(method, "GET")
             return _json(200 if self.ready else 503, v1.status(name, ready=self.ready))
-        if verb != "predict":
-            raise NotFound(f"no route {verb!r} of a model; there is `predict`")
+        if rest != ":predict":
+            raise NotFound(f"no route {rest!r} of a model; there is ':predict'")
         _only(method, "POST")
+        return self._predict_v1(body)
+
+    def _predict_v1(self, body: bytes) -> Response:
         request = v1.parse(body, self._accept.spec.name)
         answers, told = self._run([self._accept.of_json(row) for row in request.inputs])
         return Response(status=200, headers=[_JSON, *told], body=v1.render(request, answers))

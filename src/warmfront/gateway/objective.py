@@ -88,7 +88,6 @@ _FLOOR: _Field = ("min_accuracy", _accuracy)
 _MISS: _Field = ("on_miss", _on_miss)
 _TRADE: _Field = ("weights", _weights)
 
-HEADER_PREFIX = b"warmfront-"
 HEADERS: Mapping[bytes, _Field] = {
     b"warmfront-deadline-ms": _DEADLINE,
     b"warmfront-min-accuracy": _FLOOR,

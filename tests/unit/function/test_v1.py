@@ -15,12 +15,14 @@ PREDICT = "/v1/models/langid:predict"
 GERMAN = {"label": "de", "score": 0.75}
 
 
-@pytest.mark.parametrize("name", ["langid", "langid-x"])
+@pytest.mark.parametrize("name", ["langid", "langid-x", "langid/versions/1"])
 @pytest.mark.parametrize(
     "row", ["Guten Tag", {"text": "Guten Tag"}, {"b64": "R3V0ZW4gVGFn"}], ids=["bare", "named", "b64"]
 )
 def test_rows(client: FlaskClient, name: str, row: Any) -> None:
-    """An instance is bare or goes by the input's name; the model answers to the task's name and the service's."""
+    """An instance is bare or goes by the input's name; the model answers to the task's name and the service's, and
+    to a version, of which it has one.
+    """
     reply = client.post(f"/v1/models/{name}:predict", json={"instances": [row]})
     assert (reply.status_code, reply.json) == (200, {"predictions": [GERMAN]})
     assert reply.headers["Warmfront-Label"] == "de"
@@ -124,6 +126,7 @@ def test_bad_request(client: FlaskClient, request_: Any, said: str) -> None:
     [
         ("post", "/v1/models/other:predict", 404),
         ("post", "/v1/models/langid:explain", 404),
+        ("post", "/v1/models/langid/labels/best:predict", 404),
         ("get", "/v1/models/langid/metadata", 404),
         ("get", PREDICT, 405),
         ("post", "/v1/models/langid", 405),

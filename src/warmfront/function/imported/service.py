@@ -40,7 +40,6 @@ MAX_BODY = 64 << 20
 _LOG = logging.getLogger(__name__)
 _JSON = (b"content-type", b"application/json")
 _INFER = re.compile(r"/v2/models/([^/]+)/infer")
-_V1 = re.compile(r"/v1/models/([^/:]+)(?:/versions/[^/:]+)?(/metadata|:\w+)?")
 
 
 class ImportedModel(ModelFunction[Tensors]):
@@ -99,26 +98,19 @@ class ImportedModel(ModelFunction[Tensors]):
         return outputs, answers, told
 
     def _route(self, method: str, path: str, headers: Headers, body: bytes) -> Response:
-        """TensorFlow Serving's paths may name a version, of which there is one, and ask for metadata; Open Inference's
-        tensors may be binary.
-        """
+        """Open Inference's tensors may be binary."""
         if method == "POST" and (asked := _INFER.fullmatch(path)) and first(headers, JSON_LENGTH) is not None:
             self._known(asked[1])
             return self._infer_parts(asked[1], *cut(headers, body))
-        found = _V1.fullmatch(path)
-        if found is None:
-            return super()._route(method, path, headers, body)
-        name, rest = found[1], found[2] or ""
-        if rest == "/metadata" and method == "GET":
-            self._known(name)
-            return _json(self._definition(name))
-        return super()._route(method, f"/v1/models/{name}{rest}", headers, body)
+        return super()._route(method, path, headers, body)
 
-    def _model_v1(self, method: str, last: str, body: bytes) -> Response:
-        name, _, verb = last.partition(":")
-        if (method, verb) != ("POST", "predict"):
-            return super()._model_v1(method, last, body)
-        self._known(name)
+    def _model_v1(self, method: str, name: str, rest: str, body: bytes) -> Response:
+        """Metadata, too, as TensorFlow Serving has it."""
+        if (method, rest) == ("GET", "/metadata"):
+            return _json(self._definition(name))
+        return super()._model_v1(method, name, rest, body)
+
+    def _predict_v1(self, body: bytes) -> Response:
         tensors, column = parse_predict(body, self._signature)
         outputs, answers, told = self._execute(tensors)
         reply = render_predict(outputs, len(answers), column=column)
