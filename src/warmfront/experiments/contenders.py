@@ -13,6 +13,7 @@
 What must not live here: judging.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
@@ -29,6 +30,7 @@ from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
 
 OPTIMUM = "offline-optimum"
+_OPTION = re.compile("@(?=no-keep|no-plan|hedge|keep:)")
 _MIN_SCALE = "autoscaling.knative.dev/min-scale"
 
 
@@ -92,8 +94,11 @@ class Contender:
 
 def contender(name: str) -> Contender:
     """The contender of that name. Raises SetupError with what there is."""
-    policy, *options = name.split("@")
+    policy, *options = _OPTION.split(name)  # the names of variants may have an @ in them
     known = [*sorted(POLICIES), COCKTAIL, CLAIRVOYANT, OPTIMUM]
+    policy, at, option = policy.partition("@")
+    if at:
+        raise SetupError(f"{name}: found @{option}, wanted @no-keep, @no-plan, @hedge or @keep:VARIANT+VARIANT")
     if policy not in known:
         raise SetupError(f"found policy {policy!r}, wanted one of {', '.join(known)}")
     made = Contender(name=name, policy=policy)
@@ -104,10 +109,8 @@ def contender(name: str) -> Contender:
             made = replace(made, may_plan=False)
         elif option == "hedge":
             made = replace(made, hedge=True)
-        elif option.startswith("keep:"):
-            made = replace(made, kept=tuple(option.removeprefix("keep:").split("+")))
         else:
-            raise SetupError(f"{name}: found @{option}, wanted @no-keep, @no-plan, @hedge or @keep:VARIANT+VARIANT")
+            made = replace(made, kept=tuple(option.removeprefix("keep:").split("+")))
     return made
 
 

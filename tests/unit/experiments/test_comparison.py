@@ -44,6 +44,12 @@ def test_options_reach_the_selector(scenario):
     assert [(one.may_keep, one.dry_run) for one in told] == [(True, False), (False, False), (True, True)]
 
 
+def test_names_of_variants_may_have_an_at_in_them():
+    """As those of image models do, for the size of their input."""
+    made = contender("effective@no-plan@keep:net@224+large@384")
+    assert (made.policy, made.may_plan, made.kept) == ("effective", False, ("net@224", "large@384"))
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
