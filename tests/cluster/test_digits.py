@@ -1,13 +1,10 @@
 """LiteRT and ONNX variants on a real Knative: images of digits, from zero, in three protocols."""
 
-import base64
-import csv
-import gzip
 import json
-from itertools import islice
 
 import pytest
 
+from warmfront.experiments.profiling import labelled
 from warmfront.kube.files import load_manifests
 
 from .conftest import ROOT, Cluster, Object, ask, labels, project
@@ -21,8 +18,7 @@ IMAGES = 20
 
 def digits() -> list[tuple[bytes, str]]:
     """Images that no model was trained on, and what they show."""
-    with gzip.open(ROOT / "src/warmfront/experiments/data/digits_test.csv.gz", "rt", newline="") as file:
-        return [(base64.b64decode(row["input_base64"]), row["label"]) for row in islice(csv.DictReader(file), IMAGES)]
+    return [(sample.body, sample.label or "") for sample in labelled.shipped("digits").samples[:IMAGES]]
 
 
 def variants() -> list[Object]:

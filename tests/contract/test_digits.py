@@ -1,8 +1,5 @@
 """The digit functions without TensorFlow as processes: each model, every protocol, the accuracy that is stated."""
 
-import base64
-import csv
-import gzip
 import hashlib
 import json
 from collections.abc import Iterator
@@ -14,10 +11,10 @@ import pytest
 from tests.contract.processes import ROOT, Process, Starter, starter
 
 from warmfront.cloudevents import CloudEvent, Mode, decode, encode
+from warmfront.experiments.profiling import labelled
 
 MODELS = ROOT / "functions" / "digits_models"
 MANIFEST = json.loads((MODELS / "MANIFEST.json").read_text())
-IMAGES = ROOT / "src/warmfront/experiments/data/digits_test.csv.gz"
 JSON = {"Content-Type": "application/json"}
 OCTETS = {"Content-Type": "application/octet-stream"}
 VARIANTS = {
@@ -40,8 +37,7 @@ def start() -> Iterator[Starter]:
 @pytest.fixture(scope="module")
 def digits() -> list[tuple[bytes, str]]:
     """The 1,000 test images and what they show."""
-    with gzip.open(IMAGES, "rt", newline="") as file:
-        return [(base64.b64decode(row["input_base64"]), row["label"]) for row in csv.DictReader(file)]
+    return [(sample.body, sample.label or "") for sample in labelled.shipped("digits").samples]
 
 
 def begin(start: Starter, folder: str, model: str) -> Process:

@@ -5,8 +5,6 @@ its environment in .warmfront of this project.
 """
 
 import base64
-import csv
-import gzip
 import http.client
 import json
 import math
@@ -26,11 +24,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from warmfront.errors import SetupError
+from warmfront.experiments.profiling import labelled
 from warmfront.runtime.environments import Environments, Function
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "functions" / "digits_tfserving"
-IMAGES = ROOT / "src/warmfront/experiments/data/digits_test.csv.gz"
 PREDICT = "/v1/models/digits:predict"
 
 
@@ -45,26 +43,12 @@ def environment() -> Function | None:
 pytestmark = pytest.mark.skipif(environment() is None, reason="run `warmfront build digits_tfserving` first (2 GB)")
 
 
-class Digit(NamedTuple):
-    """An image as bytes, and what it shows."""
-
-    levels: bytes
-    label: str
-
-    @property
-    def pixels(self) -> list[float]:
-        """From 0 to 1."""
-        return [level / 255 for level in self.levels]
+DIGITS = labelled.shipped("digits").samples[:20]
 
 
-def digits(count: int) -> list[Digit]:
-    """The first of the test images."""
-    with gzip.open(IMAGES, "rt", newline="") as file:
-        rows = zip(csv.DictReader(file), range(count), strict=False)
-        return [Digit(base64.b64decode(row["input_base64"]), row["label"]) for row, _ in rows]
-
-
-DIGITS = digits(20)
+def pixels(digit: labelled.Sample) -> list[float]:
+    """From 0 to 1."""
+    return [level / 255 for level in digit.body]
 
 
 class Server(NamedTuple):
@@ -133,8 +117,8 @@ def server() -> Iterator[Server]:
 def test_rows(server: Server, path: str) -> None:
     """`instances`, bare or named, are answered by `predictions`: ten probabilities for each."""
     one, two = DIGITS[:2]
-    status, reply = server.ask("POST", path, {"instances": [one.pixels, two.pixels]})
-    named = server.ask("POST", path, {"instances": [{"image": one.pixels}, {"image": two.pixels}]})
+    status, reply = server.ask("POST", path, {"instances": [pixels(one), pixels(two)]})
+    named = server.ask("POST", path, {"instances": [{"image": pixels(one)}, {"image": pixels(two)}]})
     assert (status, named) == (200, (200, reply))
     assert list(reply) == ["predictions"]
     assert [str(row.index(max(row))) for row in reply["predictions"]] == [one.label, two.label]
@@ -143,8 +127,8 @@ def test_rows(server: Server, path: str) -> None:
 
 def test_columns(server: Server) -> None:
     """`inputs` are answered by `outputs`; the signature may be named; the numbers are those of rows."""
-    pixels = [digit.pixels for digit in DIGITS[:2]]
-    rows = server.ask("POST", PREDICT, {"instances": pixels})[1]["predictions"]
+    given = [pixels(digit) for digit in DIGITS[:2]]
+    rows = server.ask("POST", PREDICT, {"instances": given})[1]["predictions"]
     for inputs in (pixels, {"image": pixels}):
         asked = {"signature_name": "serving_default", "inputs": inputs}
         assert server.ask("POST", PREDICT, asked) == (200, {"outputs": rows})
@@ -152,7 +136,7 @@ def test_columns(server: Server) -> None:
 
 def test_most_are_right(server: Server) -> None:
     """The model is the one that MANIFEST.json calls right about 99 of 100."""
-    rows = server.ask("POST", PREDICT, {"instances": [digit.pixels for digit in DIGITS]})[1]["predictions"]
+    rows = server.ask("POST", PREDICT, {"instances": [pixels(digit) for digit in DIGITS]})[1]["predictions"]
     right = [str(row.index(max(row))) == digit.label for row, digit in zip(rows, DIGITS, strict=True)]
     assert sum(right) >= 19
 
@@ -173,8 +157,8 @@ def test_classify(server: Server) -> None:
     """Examples of features give ten classes with scores each; a context is part of every example."""
     one = DIGITS[0]
     path = "/v1/models/digits:classify"
-    status, reply = server.ask("POST", path, {"signature_name": "classify", "examples": [{"image": one.pixels}]})
-    shared = {"signature_name": "classify", "context": {"image": one.pixels}, "examples": [{}]}
+    status, reply = server.ask("POST", path, {"signature_name": "classify", "examples": [{"image": pixels(one)}]})
+    shared = {"signature_name": "classify", "context": {"image": pixels(one)}, "examples": [{}]}
     assert (status, server.ask("POST", path, shared)) == (200, (200, reply))
     (classes,) = reply["results"]
     assert [label for label, _ in classes] == list("0123456789")
@@ -183,7 +167,7 @@ def test_classify(server: Server) -> None:
 
 def test_regress(server: Server) -> None:
     """One number an example: the digit that the model expects."""
-    asked = {"signature_name": "regress", "examples": [{"image": digit.pixels} for digit in DIGITS[:5]]}
+    asked = {"signature_name": "regress", "examples": [{"image": pixels(digit)} for digit in DIGITS[:5]]}
     status, reply = server.ask("POST", "/v1/models/digits:regress", asked)
     assert status == 200
     assert reply["results"] == pytest.approx([float(digit.label) for digit in DIGITS[:5]], abs=0.5)
@@ -258,7 +242,7 @@ def framed(number: int, content: bytes) -> bytes:
 
 def test_examples_in_base64(server: Server) -> None:
     """A serialised Example goes to the same signature by predict; several outputs are rows of names."""
-    values = b"".join(struct.pack("<f", pixel) for pixel in DIGITS[0].pixels)
+    values = b"".join(struct.pack("<f", pixel) for pixel in pixels(DIGITS[0]))
     feature = framed(1, framed(1, b"image") + framed(2, framed(2, framed(1, values))))
     example = base64.b64encode(framed(1, feature)).decode()
     asked = {"signature_name": "classify", "instances": [{"b64": example}]}
@@ -272,9 +256,9 @@ def test_examples_in_base64(server: Server) -> None:
 def test_other_protocols_of_a_function(server: Server) -> None:
     """Raw bytes and Open Inference are answered as by every digit function."""
     one = DIGITS[0]
-    status, reply = server.ask("POST", "/", one.levels, "application/octet-stream")
+    status, reply = server.ask("POST", "/", one.body, "application/octet-stream")
     assert (status, reply["label"]) == (200, one.label)
-    tensor = {"name": "image", "shape": [1, 784], "datatype": "UINT8", "data": list(one.levels)}
+    tensor = {"name": "image", "shape": [1, 784], "datatype": "UINT8", "data": list(one.body)}
     status, reply = server.ask("POST", "/v2/models/digits/infer", {"inputs": [tensor]})
     assert (status, reply["outputs"][0]["data"]) == (200, [one.label])
     assert server.ask("GET", "/readyz") == (200, {"ready": True})
@@ -292,9 +276,7 @@ def client(port: int) -> dict[str, Any]:
     assert found is not None
     command = [found.command[0], str(Path(__file__).with_name("tensorflow_client.py")), str(port)]
     variables = {"PATH": found.path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [*command, DIGITS[0].levels.hex()], env=variables, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, DIGITS[0].body.hex()], env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

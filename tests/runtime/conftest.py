@@ -13,11 +13,35 @@ from warmfront.runtime.revision import LiveRevision
 from warmfront.runtime.runtime import Runtime, RuntimeSettings
 from warmfront.wire.pool import Pool
 
-SERVER = """
+BEGINNING = """
 import http.server, json, os, pathlib, socketserver, sys, time
 
 FOLDER = pathlib.Path(__file__).parent
 
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet a reply
+
+    def reply(self, body=b"", status=200, **headers):
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        print(*args[1:], flush=True)
+"""
+END = """
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+
+Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+ECHO = """
 if (FOLDER / "crashes").exists():  # so many starts are still to fail
     left = int((FOLDER / "crashes").read_text() or 0)
     if left:
@@ -25,14 +49,11 @@ if (FOLDER / "crashes").exists():  # so many starts are still to fail
         sys.exit(f"cannot load the model, {left} to go")
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet a reply
-
+class Handler(Answers):
     def do_GET(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.path == "/readyz":
-            return self.reply(200 if not (FOLDER / "unready").exists() else 503, b"")
+            return self.reply(status=200 if not (FOLDER / "unready").exists() else 503)
         if self.path == "/crash":
             os._exit(3)
         if self.path.startswith("/hold"):  # until the test makes a file of that name
@@ -40,40 +61,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while not (FOLDER / self.path[1:]).exists():
                 time.sleep(0.005)
         seen = {"pid": os.getpid(), "path": self.path, "headers": dict(self.headers), "env": dict(os.environ)}
-        self.reply(200, json.dumps({**seen, "body": body.decode()}).encode())
+        self.reply(json.dumps({**seen, "body": body.decode()}).encode())
 
     do_POST = do_GET
-
-    def reply(self, status, body):
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        print(*args[1:], flush=True)
-
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
 
 
 if (FOLDER / "gate").exists():  # no port is open before the test takes the gate away
     while (FOLDER / "gate").exists():
         time.sleep(0.005)
 print("serving", flush=True)
-Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 
 @pytest.fixture
-def echo_fn(tmp_path: Path) -> Path:
-    """The folder of image `dev.local/echo-fn:v1` below the root `tmp_path`."""
-    folder = tmp_path / "functions" / "echo_fn"
-    folder.mkdir(parents=True)
-    (folder / "server.py").write_text(SERVER)
-    (folder / "Procfile").write_text("web: python -S -E server.py\n")
-    return folder
+def folder_of(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Make the folder of an image below the root `tmp_path`: `folder_of("echo_fn", HANDLER)`.
+
+    HANDLER is source with a class `Handler(Answers)`, which replies by `self.reply(body, status, **headers)`.
+    """
+
+    def make(name: str, handler: str) -> Path:
+        folder = tmp_path / "functions" / name
+        folder.mkdir(parents=True)
+        (folder / "server.py").write_text(BEGINNING + handler + END)
+        (folder / "Procfile").write_text("web: python -S -E server.py\n")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def echo_fn(folder_of: Callable[[str, str], Path]) -> Path:
+    """The folder of image `dev.local/echo-fn:v1`."""
+    return folder_of("echo_fn", ECHO)
 
 
 @pytest.fixture

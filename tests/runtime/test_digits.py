@@ -1,8 +1,5 @@
 """The digit variants behind the selector on the embedded Knative: one image in every protocol, one answer."""
 
-import base64
-import csv
-import gzip
 import json
 import re
 import shutil
@@ -14,6 +11,7 @@ import pytest
 from tests.runtime.terminal import ROOT, start, stop
 
 from warmfront.cloudevents import CloudEvent, Mode, decode, encode
+from warmfront.experiments.profiling import labelled
 
 VARIANTS = ("digits-linear", "digits-litert-small", "digits-onnx-small", "digits-onnx-large")
 BEST = {"Warmfront-Min-Accuracy": "0.99", "Warmfront-Deadline-Ms": "20000"}
@@ -25,9 +23,8 @@ Reply = tuple[int, dict[str, str], bytes]
 @pytest.fixture(scope="module")
 def digit() -> tuple[bytes, str]:
     """An image and what it shows."""
-    with gzip.open(ROOT / "src/warmfront/experiments/data/digits_test.csv.gz", "rt", newline="") as file:
-        row = next(csv.DictReader(file))
-        return base64.b64decode(row["input_base64"]), row["label"]
+    first = labelled.shipped("digits").samples[0]
+    return first.body, first.label or ""
 
 
 class Selector:

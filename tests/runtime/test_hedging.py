@@ -9,41 +9,18 @@ import uvloop
 
 ROOT = Path(__file__).parents[2]
 VARIANT = """
-import http.server, os, pathlib, socketserver, time
-
 NAME = os.environ["K_SERVICE"]
-HANG = pathlib.Path(__file__).parent / f"{NAME}.hangs"
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
+class Handler(Answers):
     def do_GET(self):
         self.reply(b"ready")
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("content-length", 0)))
-        while HANG.exists():
+        while (FOLDER / f"{NAME}.hangs").exists():
             time.sleep(0.005)
-        self.reply(NAME.encode())
-
-    def reply(self, body):
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("content-type", "text/plain")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
-Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+        self.reply(NAME.encode(), content_type="text/plain")
 """
 #: `steady` is said to take 0.5 s at most, 19 times of 20; it takes milliseconds. So there is time enough to be saved.
 PROFILES = {
@@ -65,12 +42,9 @@ def service(name, image, *, profile=None, env=None):
 
 
 @pytest.fixture
-def play(world, eventually, tmp_path):
+def play(world, eventually, tmp_path, folder_of):
     """Run `story(ask, hang)` beside a selector with this environment; its metrics then."""
-    folder = tmp_path / "functions" / "either_fn"
-    folder.mkdir(parents=True)
-    (folder / "server.py").write_text(VARIANT)
-    (folder / "Procfile").write_text("web: python -S -E server.py\n")
+    folder = folder_of("either_fn", VARIANT)
     (tmp_path / "selector_fn").symlink_to(ROOT / "selector_fn")
 
     def ready(revision):

@@ -16,40 +16,15 @@ from warmfront.kube.resources import CONFIGMAPS, SERVICES
 
 ROOT = Path(__file__).parents[2]
 VARIANT = """
-import http.server, os, pathlib, socketserver, time
-
-HOLD = pathlib.Path(__file__).parent / "hold"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
+class Handler(Answers):
     def do_GET(self):
         self.reply(b"ready")
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        while body == b"hold" and HOLD.exists():
+        while body == b"hold" and (FOLDER / "hold").exists():
             time.sleep(0.005)
-        self.reply(b"answer")
-
-    def reply(self, body):
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("warmfront-execution-ms", "3")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
-Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+        self.reply(b"answer", warmfront_execution_ms="3")
 """
 #: Declared a hundred times slower than it is.
 PROFILE = '{"accuracy": 0.9, "latency_s": {"p50": 1.0, "p95": 1.2}}'
@@ -119,12 +94,9 @@ class Scene:
 
 
 @pytest.fixture
-def play(world, eventually, tmp_path):
+def play(world, eventually, tmp_path, folder_of):
     """Run a story in a scene with that many selectors: `play(story, selectors)`."""
-    folder = tmp_path / "functions" / "held_fn"
-    folder.mkdir(parents=True)
-    (folder / "server.py").write_text(VARIANT)
-    (folder / "Procfile").write_text("web: python -S -E server.py\n")
+    folder = folder_of("held_fn", VARIANT)
     (folder / "hold").touch()
     (tmp_path / "selector_fn").symlink_to(ROOT / "selector_fn")
 

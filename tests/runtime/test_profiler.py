@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,42 +21,24 @@ from warmfront.wire.pool import Pool
 
 # takes a second to load, answers the first letter of its row, refuses Q and fails at !
 SERVER = """
-import http.server, json, os, socketserver, time
-
 time.sleep(1.0)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
+class Handler(Answers):
     def do_GET(self):
-        self.reply(200, {"ready": True})
+        self.answer({"ready": True})
 
     def do_POST(self):
         (row,) = json.loads(self.rfile.read(int(self.headers["content-length"])))["instances"]
         if row[0] == "q":
-            return self.reply(400, {"error": "no q"})
-        if row[0] == "!":
-            return self.reply(500, {"error": "the model\\nbroke"})
-        self.reply(200, {"predictions": [row[0]]})
+            self.answer({"error": "no q"}, 400)
+        elif row[0] == "!":
+            self.answer({"error": "the model\\nbroke"}, 500)
+        else:
+            self.answer({"predictions": [row[0]]})
 
-    def reply(self, status, answer):
-        body = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
-Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+    def answer(self, said, status=200):
+        self.reply(json.dumps(said).encode(), status)
 """
 
 
@@ -78,17 +61,14 @@ def data(folder: Path, rows: str) -> labelled.Labelled:
     return labelled.read(path)
 
 
-def test_a_server_without_our_headers(tmp_path: Path) -> None:
+def test_a_server_without_our_headers(tmp_path: Path, folder_of: Callable[[str, str], Path]) -> None:
     """KServe's protocol and nothing else. The parts of its start are unknown, so load is the whole less a warm answer.
     A refused input is a wrong answer; a broken profile is what a measurement mends; who cannot be asked is named. With
     other data its starts are not measured again; and who fails is given up in its own words.
     """
 
     async def story() -> None:
-        function = tmp_path / "functions" / "plain"
-        function.mkdir(parents=True)
-        (function / "server.py").write_text(SERVER)
-        (function / "Procfile").write_text("web: python -S -E server.py\n")
+        folder_of("plain", SERVER)
         runtime = Runtime(RuntimeSettings(root=tmp_path, state=tmp_path / "state", port=0, api_port=0, max_grace_s=2.0))
         pool = Pool()
         await runtime.start()
