@@ -129,7 +129,7 @@ def test_columns(server: Server) -> None:
     """`inputs` are answered by `outputs`; the signature may be named; the numbers are those of rows."""
     given = [pixels(digit) for digit in DIGITS[:2]]
     rows = server.ask("POST", PREDICT, {"instances": given})[1]["predictions"]
-    for inputs in (pixels, {"image": pixels}):
+    for inputs in (given, {"image": given}):
         asked = {"signature_name": "serving_default", "inputs": inputs}
         assert server.ask("POST", PREDICT, asked) == (200, {"outputs": rows})
 

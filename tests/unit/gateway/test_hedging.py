@@ -6,8 +6,6 @@ import json
 import pytest
 
 from warmfront.domain import Observation, Status
-from warmfront.errors import SetupError
-from warmfront.gateway.settings import Settings
 from warmfront.wire.messages import Exchange
 
 
@@ -372,17 +370,6 @@ def test_a_decision_tells_when_a_second_one_would_be_asked(play):
 
     play(on, hedge=True)
     play(off)
-
-
-def test_the_settings():
-    """Off unless it is switched on; of the requests one in twenty is hedged at most unless another share is named."""
-    assert (Settings.from_environment({}).hedge, Settings.from_environment({}).hedge_share) == (False, 0.05)
-    told = Settings.from_environment({"WARMFRONT_HEDGE": "on", "WARMFRONT_HEDGE_SHARE": "0.2"})
-    assert (told.hedge, told.hedge_share) == (True, 0.2)
-    with pytest.raises(SetupError, match="WARMFRONT_HEDGE is 'yes'; it must be on or off"):
-        Settings.from_environment({"WARMFRONT_HEDGE": "yes"})
-    with pytest.raises(SetupError, match="WARMFRONT_HEDGE_SHARE is '5'; it must be a share from 0 to 1"):
-        Settings.from_environment({"WARMFRONT_HEDGE_SHARE": "5"})
 
 
 def test_of_many_that_hang_few_are_asked_twice(play, first):

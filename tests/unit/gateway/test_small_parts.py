@@ -255,3 +255,14 @@ def test_a_path_that_is_none(path, instead):
     with pytest.raises(NotFound) as raised:
         routes.match("POST", path)
     assert str(raised.value).startswith(f"found no route POST {path}; {instead}")
+
+
+def test_the_settings_of_hedging():
+    """Off unless it is switched on; of the requests one in twenty is hedged at most unless another share is named."""
+    assert (Settings.from_environment({}).hedge, Settings.from_environment({}).hedge_share) == (False, 0.05)
+    told = Settings.from_environment({"WARMFRONT_HEDGE": "on", "WARMFRONT_HEDGE_SHARE": "0.2"})
+    assert (told.hedge, told.hedge_share) == (True, 0.2)
+    with pytest.raises(SetupError, match="WARMFRONT_HEDGE is 'yes'; it must be on or off"):
+        Settings.from_environment({"WARMFRONT_HEDGE": "yes"})
+    with pytest.raises(SetupError, match="WARMFRONT_HEDGE_SHARE is '5'; it must be a share from 0 to 1"):
+        Settings.from_environment({"WARMFRONT_HEDGE_SHARE": "5"})
