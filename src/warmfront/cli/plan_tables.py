@@ -61,9 +61,8 @@ def verdict(plan: Plan) -> Iterator[str]:
     if plan.keeping_pays:
         more = plan.keeper.gain(best)
         yield f"a selector that keeps by itself (WARMFRONT_KEEP_WARM=on) is better still, by {_gain(more)}"
-    kept = best if plan.pays else plan.present
-    idle = [name for name, _ in kept.trial.candidate.settings if not kept.answers.get(name)]
-    if idle:
+    idle = [name for name, _ in best.trial.candidate.settings if not best.answers.get(name)]
+    if idle and (plan.pays or best.trial == plan.present.trial):
         yield f"never asked, so not needed for these arrivals: {', '.join(idle)}"
 
 
