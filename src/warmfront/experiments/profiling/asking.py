@@ -2,6 +2,7 @@
 
 A variant is asked in the first of these protocols that it speaks. Where the protocol has requests of its own, an input
 that is such a request (JSON) is sent as it is; any other is put into the plainest one: one element, without a name.
+Bytes have no plain place in rows: whether a model wants 0 to 255, 0 to 1 or base64 cannot be told, so nobody guesses.
 """
 
 from typing import Any
@@ -33,7 +34,7 @@ def protocol_of(variant: Variant) -> str:
 
 
 def question(variant: Variant, body: bytes, content_type: str) -> Question:
-    """Path, headers and body of one POST."""
+    """Path, headers and body of one POST. Raises SetupError for bytes where the protocol has rows."""
     protocol = protocol_of(variant)
     path = PROTOCOLS[protocol].path(INFER, variant.name)
     if protocol == "cloudevents":
@@ -45,15 +46,21 @@ def question(variant: Variant, body: bytes, content_type: str) -> Question:
         return path, [(b"content-type", content_type.encode())], body
     if _KEYS[protocol] & _fields(body).keys():
         return path, _JSON, body
-    element = body.decode() if content_type.startswith("text/") else list(body)
-    asked: dict[str, Any] = {"instances": [element]}
+    text = content_type.startswith("text/")
+    asked: dict[str, Any]
     if protocol == "open-inference":
-        text = isinstance(element, str)
-        tensor = {
-            "name": "text" if text else "image", "shape": [1] if text else [1, len(element)],
-            "datatype": "BYTES" if text else "UINT8", "data": [element] if text else element,
-        }  # fmt: skip
+        tensor = (
+            {"name": "text", "shape": [1], "datatype": "BYTES", "data": [body.decode()]} if text
+            else {"name": "image", "shape": [1, len(body)], "datatype": "UINT8", "data": list(body)}
+        )  # fmt: skip
         asked = {"inputs": [tensor]}
+    elif text:
+        asked = {"instances": [body.decode()]}
+    else:
+        raise SetupError(
+            f"found an input of {len(body)} bytes and no way to say it in {protocol}; wanted its own requests, such as "
+            '{"instances": [...]}, as text in the column `input`'
+        )
     return path, _JSON, msgspec.json.encode(asked)
 
 

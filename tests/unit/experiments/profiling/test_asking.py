@@ -51,13 +51,19 @@ def test_as_rows():
     assert question(variant("tensorflow-serving"), own, "application/json") == (
         "/v1/models/v:predict", [(b"content-type", b"application/json")], own,
     )  # fmt: skip
-    assert question(variant("kserve-v1"), b"\x00\xff", "application/octet-stream")[2] == b'{"instances":[[0,255]]}'
     assert question(variant("kserve-v1"), b"hallo", TEXT)[2] == b'{"instances":["hallo"]}'
     assert question(variant("sagemaker"), b"hallo", TEXT) == (
         "/invocations",
         [(b"content-type", TEXT.encode())],
         b"hallo",
     )
+
+
+@pytest.mark.parametrize("protocol", ["tensorflow-serving", "kserve-v1"])
+def test_bytes_have_no_place_in_rows(protocol):
+    """Levels, shares or base64: a guess would measure the accuracy of another question."""
+    with pytest.raises(SetupError, match=f"input of 2 bytes and no way to say it in {protocol}; wanted its own"):
+        question(variant(protocol), b"\x00\xff", "application/octet-stream")
 
 
 def test_nobody_speaks_it():
