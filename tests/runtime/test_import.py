@@ -119,7 +119,7 @@ def test_a_broken_model_leaves_the_others_serving(up: Up, models: Models) -> Non
     row = models.flowers[0].tolist()
     status, headers, answer = ask(up, "/tasks/broken", row)
     assert (status, answer["label"], headers["warmfront-variant"]) == (200, "setosa", "whole")
-    said = "is the file whole? Copy or export it again"
+    said = "is the file whole, and made for this version? Copy or export it again"
     assert eventually(lambda: "not ready" in up.run("tasks", "broken").stdout or said in up.printed())
     assert "cut/iris.onnx: not an ONNX model that onnxruntime can read" in up.printed()
     assert eventually(lambda: 'Revision "cut-00001" failed' in up.printed())

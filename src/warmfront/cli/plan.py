@@ -74,9 +74,11 @@ def command(
 
     from warmfront.experiments.contenders import contender
     from warmfront.experiments.planning import inputs
+    from warmfront.selection.policies import POLICIES
 
     console = Console(highlight=False)
-    contender(policy)
+    if (name := contender(policy).policy) not in POLICIES:
+        raise SetupError(f"found policy {name!r}, which no selector runs; wanted one of {', '.join(sorted(POLICIES))}")
     task = _name(Path(subject)) if subject.endswith(".csv") else subject
     folder = out / task
     live: dict[str, Subject] = {}

@@ -85,3 +85,10 @@ def test_a_table_that_is_none(plan, tmp_path):
     with pytest.raises(SetupError, match=r"^mine\.csv: found the columns text, lang; name, accuracy, .* wanted beside"):
         plan()
     assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize("policy", ["clairvoyant", "cocktail"])
+def test_a_policy_that_no_selector_runs(plan, policy):
+    """What it would recommend could not be had."""
+    with pytest.raises(SetupError, match=f"found policy '{policy}', which no selector runs; wanted one of cheapest, "):
+        plan("--policy", policy)

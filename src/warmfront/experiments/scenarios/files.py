@@ -157,5 +157,6 @@ def _told(message: str, merged: Mapping[str, Any]) -> str:
             value = value[index]
         except (KeyError, IndexError, TypeError):
             return f"{field or 'the file'}: {wanted}"
-    shown = "a table" if isinstance(value, dict) else repr(value)
-    return f"{field or 'the file'}: found {shown}: {wanted}"
+    if isinstance(value, dict):
+        return f"{field or 'the file'}: {wanted}; experiments/scenarios/schema.py has all fields"
+    return f"{field or 'the file'}: found {value!r}: {wanted}"

@@ -76,10 +76,43 @@ def test_what_is_no_estimator_is_refused(tmp_path):
         open_model("sklearn", tmp_path / "model.joblib")
 
 
+def test_an_estimator_that_is_not_fitted_is_named(tmp_path):
+    """The file is, too: several may be imported one after the other."""
+    import joblib
+    from sklearn.linear_model import LogisticRegression
+
+    path = tmp_path / "unfit.joblib"
+    joblib.dump(LogisticRegression(), path)
+    with pytest.raises(SetupError, match=rf"^{path}: LogisticRegression does not say how many features it takes"):
+        open_model("sklearn", path)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "inputs", "said"),
+    [
+        (TensorProto.FLOAT, 0, r"found \(\) -> \(y: FP32 \[4\]\); wanted an input and an output at least"),
+        (TensorProto.BFLOAT16, 1, r"'x' is of type tensor\(bfloat16\), which is not served"),
+    ],
+)
+def test_an_onnx_model_that_nobody_can_ask(tmp_path, datatype, inputs, said):
+    """It takes nothing, or what no protocol can say."""
+    x, y = (helper.make_tensor_value_info(name, datatype, [4]) for name in "xy")
+    constant = helper.make_tensor("c", datatype, [4], [1, 2, 3, 4])
+    made = helper.make_node("Constant", [], ["y"], value=constant)
+    node = helper.make_node("Identity", ["x"], ["y"]) if inputs else made
+    graph = helper.make_graph([node], "g", [x][:inputs], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(SetupError, match=f"^{path}: {said}"):
+        open_model("onnx", path)
+
+
 def test_mixed_columns_are_told_the_way_by_onnx(models):
     """A table of texts and numbers is no row of numbers."""
     with pytest.raises(
-        SetupError, match=r"Pipeline has no answer to a row of FP64 \[-1, 3\] .*skl2onnx gives each column"
+        SetupError,
+        match=r"houses.joblib: Pipeline has no answer to a row of FP64 \[-1, 3\] .*skl2onnx gives each column",
     ):
         open_model("sklearn", models.folder / "houses.joblib")
 

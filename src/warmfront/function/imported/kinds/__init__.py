@@ -34,6 +34,7 @@ class Kind(NamedTuple):
     extra: str
 
 
+_LONGEST = 500  # characters of what a runtime says
 _NO_MEMORY = ("bad_alloc", "ailed to allocate", "annot allocate", "OOM when allocating")
 KINDS = {
     "onnx": Kind("an ONNX model", ("onnxruntime", "numpy"), "onnx"),
@@ -47,7 +48,8 @@ def open_model(kind: str, path: Path) -> Runner:
     """Load the model at `path`.
 
     Raises:
-        SetupError: no such file, no such kind, a package is missing, no room, or the runtime cannot read it.
+        SetupError: no such file, no such kind, a package is missing, no room, the runtime cannot read it, or it takes
+            or gives nothing.
     """
     if kind not in KINDS:
         raise SetupError(f"no kind {kind!r} of model; there are {', '.join(KINDS)}")
@@ -57,8 +59,8 @@ def open_model(kind: str, path: Path) -> Runner:
     title, packages, extra = KINDS[kind]
     try:
         runner: Runner = importlib.import_module(f"{__name__}.{kind}").load(path)
-    except SetupError:
-        raise
+    except SetupError as error:
+        raise SetupError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except ModuleNotFoundError as error:
         raise SetupError(
             f"{path}: {title} runs on {packages[0]}, and there is no module {error.name!r}; "
@@ -72,11 +74,13 @@ def open_model(kind: str, path: Path) -> Runner:
             ) from error
         raise SetupError(
             f"{path}: not {title} that {packages[0]} can read ({_first_line(error)}); "
-            f"is the file whole? Copy or export it again"
+            f"is the file whole, and made for this version? Copy or export it again"
         ) from error
+    if not runner.signature.inputs or not runner.signature.outputs:
+        raise SetupError(f"{path}: found {runner.signature}; wanted an input and an output at least")
     return runner
 
 
 def _first_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]} ..."
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
