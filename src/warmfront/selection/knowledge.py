@@ -101,7 +101,7 @@ class Knowledge:
         self._accuracy = Accuracy(
             variant.name, profile, settings.default_accuracy, environment.difficulty(variant.task)
         )
-        self._when_warm, self._when_waiting = Calibration(), Calibration()
+        self._when_warm, self._when_waiting, self._when_crowded = Calibration(), Calibration(), Calibration()
         self._memory_mb = profile.memory_mb
         self._replies = 0
         self.sampling = Sampling()  # which requests to learn from
@@ -119,6 +119,7 @@ class Knowledge:
         self._to_and_fro = self._network.estimate(self._environment.network.value, PRIOR_MASS)
         self._network_moments = self._to_and_fro.moments
         self._warm_shape, self._waiting_shape = self._when_warm.shape, self._when_waiting.shape
+        self._crowded_shape = self._when_crowded.shape
         self.memory_gb = (self._memory_mb or settings.default_memory_mb) / 1000
         self.price_per_s = self.memory_gb * self._environment.budget.price_per_gb_s
         self.start_s = self._start.moments.mean
@@ -183,7 +184,8 @@ class Knowledge:
 
     def learn_reply(self, lesson: Lesson) -> bool:
         """Learn from a reply, one's own or a peer's; true when that moved the network's share, for everybody."""
-        calibration = self._when_waiting if lesson.waited else self._when_warm
+        beside = self._when_crowded if lesson.beside and self.crowded else self._when_warm
+        calibration = self._when_waiting if lesson.waited else beside
         waited = lesson.waited or lesson.cold
         moved = False
         if lesson.censored:
@@ -273,8 +275,8 @@ class Knowledge:
         network, own = self._network_moments, execution.moments
         moments = Moments(network.mean + own.mean, network.variance + own.variance)
         idle = forecast(
-            self._name, Warmth.WARM, self._accuracy.estimate(size), total(moments), self._warm_shape,
-            wait_s=0.0, execution_s=execution.p50,
+            self._name, Warmth.WARM, self._accuracy.estimate(size), total(moments),
+            self._crowded_shape if beside else self._warm_shape, wait_s=0.0, execution_s=execution.p50,
         )  # fmt: skip
         served = _Served(execution, moments, idle)
         if not beside:

@@ -78,3 +78,19 @@ def test_execution_is_learned_free_of_its_company() -> None:
     assert execution.crowded
     assert execution.estimate(100).p50 == pytest.approx(0.1, rel=0.2)
     assert execution.estimate(100, 4).p50 == pytest.approx(0.5, rel=0.2)
+
+
+def test_promises_in_company_have_a_shape_of_their_own(lab):
+    """0.1 s alone, scattered; exactly 0.1 s more for each other one. With two 0.27 s is too short, 0.34 s is not."""
+    selector = lab.selector(lab.seen("v", lab.profile(execution=0.1), concurrency=0, ready=1))
+    rng = random.Random(4)
+    for i in range(150):
+        at = 2.0 * i
+        sent = [lab.send(selector, lab.request(f"q{i}.{j}", budget=5.0, at=at)) for j in range(3)]
+        for beside, decision in enumerate(sent):
+            took = 0.1 * rng.lognormvariate(0, 0.3) if not beside else 0.1 * (1 + beside)
+            lab.reply(selector, decision, took + 0.002, now=at + 1.0, execution_s=took)
+    for j in range(2):
+        lab.send(selector, lab.request(f"w{j}", budget=5.0, at=400.0))
+    assert lab.numbers(selector, "v", now=400.0, budget=0.27).probability < 0.1
+    assert lab.numbers(selector, "v", now=400.0, budget=0.34).probability > 0.9
