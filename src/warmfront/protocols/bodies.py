@@ -88,11 +88,11 @@ def _mentions(body: bytes, names: tuple[bytes, bytes]) -> bool:
     return names[0] in body or names[1] in body
 
 
-def _itself(name: str, wanted: str, is_one: Callable[[dict[str, Any]], bool]) -> Conversion:
+def _itself(name: str, wanted: str) -> Conversion:
     """A body of no protocol goes to a server of this one if it is a request of it, as it is."""
 
     def convert(asked: Asked) -> tuple[bytes, Back | None]:
-        if not is_one(fields(readable(asked.body))):
+        if not is_request(name, readable(asked.body)):
             raise Unprocessable(f"the body is no request of {name}; send {wanted} as JSON")
         return asked.body, None
 
@@ -115,6 +115,16 @@ def _are_tensors(found: dict[str, Any]) -> bool:
 
 def _are_rows_or_columns(found: dict[str, Any]) -> bool:
     return "instances" in found or ("inputs" in found and not _are_tensors(found))
+
+
+_REQUESTS = {
+    "tensorflow-serving": _are_rows_or_columns, "kserve-v1": _are_rows, "open-inference": _are_tensors,
+}  # fmt: skip
+
+
+def is_request(protocol: str, body: bytes) -> bool:
+    """Whether a body is itself JSON of a model server's protocol: by what only that one has."""
+    return _REQUESTS[protocol](fields(body))
 
 
 def readable(body: bytes) -> bytes:
@@ -147,9 +157,10 @@ SAME_ROWS = Conversion("same body", _as_it_is)
 ROWS_ONLY = Conversion("rows", _rows_only)
 #: For clients that speak no protocol of model servers.
 ITSELF: Mapping[str, Conversion] = {
-    "tensorflow-serving": _itself("tensorflow-serving", '{"instances": ...} or {"inputs": ...}', _are_rows_or_columns),
-    "kserve-v1": _itself("kserve-v1", '{"instances": ...}', _are_rows),
-    "open-inference": _itself(
-        "open-inference", '{"inputs": [{"name": ..., "shape": ..., "datatype": ..., "data": ...}]}', _are_tensors
-    ),
+    name: _itself(name, wanted)
+    for name, wanted in {
+        "tensorflow-serving": '{"instances": ...} or {"inputs": ...}',
+        "kserve-v1": '{"instances": ...}',
+        "open-inference": '{"inputs": [{"name": ..., "shape": ..., "datatype": ..., "data": ...}]}',
+    }.items()
 }

@@ -15,7 +15,7 @@ _FORMATS = {
     "BOOL": "?", "INT8": "b", "INT16": "h", "INT32": "i", "INT64": "q", "UINT8": "B", "UINT16": "H", "UINT32": "I",
     "UINT64": "Q", "FP16": "e", "FP32": "f", "FP64": "d",
 }  # fmt: skip
-DATATYPES = frozenset(_FORMATS) | {"BYTES"}
+DATATYPES = (*_FORMATS, "BYTES")
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 

@@ -14,12 +14,12 @@ from warmfront.cloudevents import CloudEvent, Headers, Mode, encode
 from warmfront.domain import Variant
 from warmfront.errors import SetupError
 from warmfront.protocols import INFER, PROTOCOLS
+from warmfront.protocols.bodies import ITSELF, is_request
 from warmfront.wire.messages import Response, first
 
 _SPOKEN = ("raw", "cloudevents", "sagemaker", "open-inference", "tensorflow-serving", "kserve-v1")
 _REQUEST = "dev.warmfront.inference.request"
 _SOURCE = "/warmfront/profile"
-_KEYS = {"open-inference": {"inputs"}, "tensorflow-serving": {"instances", "inputs"}, "kserve-v1": {"instances"}}
 _JSON = [(b"content-type", b"application/json")]
 
 Question = tuple[str, Headers, bytes]
@@ -42,9 +42,9 @@ def question(variant: Variant, body: bytes, content_type: str) -> Question:
             id="1", source=_SOURCE, type=_REQUEST, subject=variant.task, datacontenttype=content_type, data=body
         )
         return path, *encode(event, Mode.BINARY)
-    if protocol not in _KEYS:
+    if protocol not in ITSELF:
         return path, [(b"content-type", content_type.encode())], body
-    if _KEYS[protocol] & _fields(body).keys():
+    if is_request(protocol, body):
         return path, _JSON, body
     text = content_type.startswith("text/")
     asked: dict[str, Any]

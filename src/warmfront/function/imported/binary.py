@@ -11,9 +11,9 @@ import numpy as np
 from warmfront.cloudevents import Headers
 from warmfront.errors import InvalidRequest
 from warmfront.function.imported.tensors import NUMPY
+from warmfront.protocols.open_inference import JSON_LENGTH, json_part
 from warmfront.wire.messages import first
 
-JSON_LENGTH = b"inference-header-content-length"
 SIZE = "binary_data_size"
 
 
@@ -26,11 +26,8 @@ def cut(headers: Headers, body: bytes) -> tuple[bytes, memoryview]:
     told = first(headers, JSON_LENGTH)
     if told is None:
         return body, memoryview(b"")
-    if not told.isdigit() or int(told) > len(body):
-        raise InvalidRequest(
-            f"Inference-Header-Content-Length is {told.decode('latin-1')!r}; wanted a length within {len(body)} bytes"
-        )
-    return body[: int(told)], memoryview(body)[int(told) :]
+    head = json_part(body, told)
+    return head, memoryview(body)[len(head) :]
 
 
 def values(name: str, datatype: str, data: memoryview) -> Any:

@@ -13,8 +13,9 @@ import numpy as np
 from warmfront.errors import InvalidRequest
 from warmfront.function.imported.binary import SIZE, values
 from warmfront.function.imported.signature import Signature, TensorSpec
-from warmfront.function.imported.tensors import DATATYPE, NUMPY, Tensor, rows, to_json
+from warmfront.function.imported.tensors import DATATYPE, Tensor, rows, to_json
 from warmfront.function.open_inference import WantedOutput
+from warmfront.protocols.values import DATATYPES
 
 SIGNATURE_NAME = "serving_default"
 
@@ -67,8 +68,10 @@ def parse_infer(body: bytes, binary: memoryview, signature: Signature) -> tuple[
 def _data(tensors: Sequence[JsonTensor], binary: memoryview) -> Iterator[Any]:
     """The values of each input; binary ones follow each other in the order of the inputs."""
     for tensor in tensors:
-        if tensor.datatype not in DATATYPE.values():
-            raise InvalidRequest(f"input {tensor.name!r} has datatype {tensor.datatype!r}; there is {', '.join(NUMPY)}")
+        if tensor.datatype not in DATATYPES:
+            raise InvalidRequest(
+                f"input {tensor.name!r} has datatype {tensor.datatype!r}; there is {', '.join(DATATYPES)}"
+            )
         if tensor.data is not None:
             yield tensor.data
             continue

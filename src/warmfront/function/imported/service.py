@@ -17,7 +17,7 @@ import numpy as np
 from warmfront.cloudevents import Headers
 from warmfront.errors import InvalidRequest
 from warmfront.function.imported.answers import Answer, Reading
-from warmfront.function.imported.binary import JSON_LENGTH, cut
+from warmfront.function.imported.binary import cut
 from warmfront.function.imported.bodies import (
     SIGNATURE_NAME,
     metadata,
@@ -32,6 +32,7 @@ from warmfront.function.imported.signature import TensorSpec
 from warmfront.function.imported.tensors import NUMPY
 from warmfront.function.model import ModelFunction, Prediction
 from warmfront.function.open_inference import LABEL, SCORE
+from warmfront.protocols.open_inference import JSON_LENGTH
 from warmfront.wire.messages import Response, first
 
 MAX_BODY = 64 << 20

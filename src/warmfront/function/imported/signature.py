@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from warmfront.errors import SetupError
 from warmfront.function.inputs import TensorSpec as PlainSpec
+from warmfront.protocols.values import DATATYPES
 
-DATATYPES = (
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES",
-)  # fmt: skip
 _TEXT = re.compile(r"([A-Z0-9]+) \[((?:-?\d+(?:, ?)?)*)\]")
 
 

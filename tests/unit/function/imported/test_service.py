@@ -217,7 +217,10 @@ def test_binary_data_that_does_not_add_up(serve, size, tail, said):
     assert status == 400
     assert said in answer["error"]
     headers = [(b"inference-header-content-length", b"9999")]
-    assert "wanted a length within" in ask(serve("onnx", "iris.onnx"), "/v2/models/t/infer", body, headers)[2]["error"]
+    assert (
+        "must be the length of the body's JSON part"
+        in ask(serve("onnx", "iris.onnx"), "/v2/models/t/infer", body, headers)[2]["error"]
+    )
 
 
 def test_bytes_as_they_lie_in_memory(serve, models):
