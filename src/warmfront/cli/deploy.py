@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Manifests: a YAML file or a folder, with or without a kustomization.",
 )
-@click.option("-n", "--namespace", help="Where to; created when missing. Default: the kubeconfig's.")
+@click.option("-n", "--namespace", help="Where to; created when missing.  [default: the kubeconfig's]")
 @click.option("--dry-run", is_flag=True, help="Print the commands that do the same, change nothing.")
 @click.option("--target", type=click.Path(file_okay=False, path_type=Path), help="Write files there, for GitOps.")
 @click.option("--wait-timeout", type=click.IntRange(1), default=120, show_default=True, help="Seconds until Ready.")

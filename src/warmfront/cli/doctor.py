@@ -22,7 +22,7 @@ _PROGRAM_S = 10.0
 
 
 @click.command("doctor")
-@click.option("-n", "--namespace", help="Where Warmfront is, or is to be. Default: the kubeconfig's.")
+@click.option("-n", "--namespace", help="Where Warmfront is, or is to be.  [default: the kubeconfig's]")
 @click.option(
     "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".", help="Project folder."
 )

@@ -47,10 +47,10 @@ def selector_option(function: Any) -> Any:
         "--selector",
         metavar="URL",
         envvar="WARMFRONT_SELECTOR",
-        help="The selector's URL. Default: asked of the API server that KUBECONFIG or ./.warmfront/kubeconfig names.",
+        help="The selector's URL.  [default: as the API server says that KUBECONFIG or ./.warmfront/kubeconfig names]",
     )(function)
 
 
 def namespace_option(function: Any) -> Any:
     """`-n/--namespace`, as in kn."""
-    return click.option("-n", "--namespace", help="Namespace of the selector. Default: the kubeconfig's.")(function)
+    return click.option("-n", "--namespace", help="Namespace of the selector.  [default: the kubeconfig's]")(function)

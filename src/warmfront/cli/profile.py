@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.command("profile")
 @click.argument("task")
 @click.option("--data", type=click.Path(path_type=Path), help="CSV of labelled inputs.  [default: what ships]")
-@click.option("--input-column", default="", help="Column of inputs; NAME_base64 is decoded.  [input, input_base64]")
+@click.option(
+    "--input-column", default="", help="Column of inputs; NAME_base64 is decoded.  [default: input, input_base64]"
+)
 @click.option("--label-column", default="label", show_default=True, help="Column of right answers.")
 @click.option("--by", "group_column", default="", help="Also tell the accuracy by the values of this column.")
 @click.option("--content-type", default="", help="Of an input.  [default: text/plain, or octets]")

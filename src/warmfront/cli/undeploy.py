@@ -10,7 +10,7 @@ from warmfront.errors import SetupError
 
 
 @click.command("undeploy")
-@click.option("-n", "--namespace", help="Where from. Default: the kubeconfig's.")
+@click.option("-n", "--namespace", help="Where from.  [default: the kubeconfig's]")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--wait-timeout", type=click.IntRange(1), default=120, show_default=True, help="Seconds until all is gone."
