@@ -58,6 +58,7 @@ class Stage:
         ready: int = 1,
         protocols: tuple[str, ...] = ("cloudevents", "raw"),
         url: str = "",
+        p95_s: float = 0.004,
     ) -> None:
         """A variant of task `t` that answers so."""
         if not url:
@@ -65,7 +66,7 @@ class Stage:
             self.servers.append(server)
             url = f"http://127.0.0.1:{await server.listen('127.0.0.1', 0)}"
         profile = Profile(
-            accuracy=accuracy, latency_s=Spread(p50=0.002, p95=0.004), cold_start_s=Spread(p50=0.3, p95=0.6)
+            accuracy=accuracy, latency_s=Spread(p50=0.002, p95=p95_s), cold_start_s=Spread(p50=0.3, p95=0.6)
         )
         variant = Variant(name=name, task="t", revision=f"{name}-1", url=url, protocols=protocols, profile=profile)
         self.gateway.update(Observation(variant=variant, ready=ready))

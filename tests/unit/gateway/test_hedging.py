@@ -8,6 +8,9 @@ import pytest
 from warmfront.domain import Observation, Status
 from warmfront.wire.messages import Exchange
 
+# the last safe moment is about the middle of the deadline, and a second asked 0.2 s late may still answer in time
+DEADLINE_MS, DEADLINE_S, P95_S = "600", 0.6, 0.3
+
 
 def ok(exchange: Exchange) -> None:
     exchange.respond(200, [(b"content-type", b"text/plain")], b"second")
@@ -52,9 +55,9 @@ def hedges(stage, variant, result) -> float:
 
 
 async def both(stage, first, second, **variants) -> None:
-    """The first is chosen, for it is right more often."""
-    await stage.variant("first", first, 0.9)
-    await stage.variant("second", second, 0.8, **variants)
+    """The first is chosen, for it is right more often. 19 of 20 answers are said to take 0.3 s at most."""
+    await stage.variant("first", first, 0.9, p95_s=P95_S)
+    await stage.variant("second", second, 0.8, p95_s=P95_S, **variants)
 
 
 def idle(stage) -> bool:
@@ -66,7 +69,7 @@ def test_a_second_answers_when_the_first_hangs(play, first, tmp_path):
 
     async def scene(stage):
         await both(stage, first, ok)
-        reply = await stage.ask(deadline_ms="200")
+        reply = await stage.ask(deadline_ms=DEADLINE_MS)
         assert (reply.status, reply.body) == (200, b"second")
         assert (reply.header(b"warmfront-variant"), reply.header(b"warmfront-hedged")) == (b"second", b"true")
         cut, answered = stage.witness.outcomes
@@ -89,9 +92,9 @@ def test_who_answers_in_time_is_alone(play, second):
 
     async def scene(stage):
         await both(stage, ok, second)
-        reply = await stage.ask(deadline_ms="200")
+        reply = await stage.ask(deadline_ms=DEADLINE_MS)
         assert reply.header(b"warmfront-hedged") is None
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(DEADLINE_S)
         assert not second.exchanges
         assert len(stage.witness.outcomes) == 1
 
@@ -103,8 +106,8 @@ def test_it_is_off_by_default(play, first, second):
 
     async def scene(stage):
         await both(stage, first, second)
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
-        await asyncio.sleep(0.2)
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
+        await asyncio.sleep(DEADLINE_S)
         first.answer()
         assert (await asked).header(b"warmfront-hedged") is None
         assert not second.exchanges
@@ -117,7 +120,7 @@ def test_the_first_may_still_win(play, first, second):
 
     async def scene(stage):
         await both(stage, first, second)
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: second.exchanges)
         first.answer()
         reply = await asked
@@ -138,7 +141,7 @@ def test_a_first_that_streams_has_won(play, first, second):
 
     async def scene(stage):
         await both(stage, first, second)
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: second.exchanges)
         first.exchanges[0].start(200, [])
         await stage.until(lambda: second.left)
@@ -161,7 +164,7 @@ def test_a_second_that_streams_wins_when_it_is_whole(play, first):
 
     async def scene(stage):
         await both(stage, first, pieces)
-        assert (await stage.ask(deadline_ms="100")).body == b"second, in pieces"
+        assert (await stage.ask(deadline_ms=DEADLINE_MS)).body == b"second, in pieces"
 
     play(scene, hedge=True)
 
@@ -172,7 +175,7 @@ def test_a_second_without_an_answer_leaves_it_to_the_first(play, first, status):
 
     async def scene(stage):
         await both(stage, first, lambda exchange: exchange.respond(status, [], b"no"))
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: stage.witness.outcomes)
         refused = status in (400, 415)
         assert stage.witness.outcomes[0].status is (Status.REJECTED if refused else Status.FAILED)
@@ -189,7 +192,7 @@ def test_a_second_that_cannot_be_reached_leaves_it_to_the_first(play, first):
 
     async def scene(stage):
         await both(stage, first, ok, url="http://127.0.0.1:1")
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: stage.witness.outcomes)
         first.answer()
         assert (await asked).body == b"first"
@@ -202,7 +205,7 @@ def test_a_second_with_too_much_to_say_leaves_it_to_the_first(play, first):
 
     async def scene(stage):
         await both(stage, first, lambda exchange: exchange.respond(200, [], b"x" * 11))
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: stage.witness.outcomes)
         first.answer()
         assert (await asked).body == b"first"
@@ -218,7 +221,7 @@ def test_a_first_that_fails_leaves_it_to_the_second(play, first, second, late):
     async def scene(stage):
         await both(stage, first, second)
         await stage.variant("third", third, 0.3)
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: second.exchanges)
         if late:
             second.exchanges[0].start(200, [(b"content-length", b"6")])
@@ -247,7 +250,7 @@ def test_both_fail(play, first, detail):
     async def scene(stage):
         await both(stage, first, broken)
         await stage.variant("third", third, 0.3)
-        reply = asyncio.create_task(stage.ask(deadline_ms="100"))
+        reply = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: stage.witness.outcomes)
         first.answer(500)
         told = await reply
@@ -265,9 +268,9 @@ def test_a_first_that_fails_early_is_tried_elsewhere_once(play, second):
     async def scene(stage):
         await both(stage, broken, second)
         await stage.variant("third", third, 0.3)
-        asked = asyncio.create_task(stage.ask(deadline_ms="150"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: second.exchanges)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(DEADLINE_S)
         assert not third.exchanges
         second.answer(body=b"second")
         reply = await asked
@@ -281,7 +284,7 @@ def test_a_client_that_leaves_leaves_both(play, first, second):
 
     async def scene(stage):
         await both(stage, first, second)
-        asked = asyncio.create_task(stage.ask(deadline_ms="100"))
+        asked = asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS))
         await stage.until(lambda: second.exchanges)
         asked.cancel()
         await stage.until(lambda: first.left and second.left)
@@ -296,12 +299,12 @@ def test_an_event_has_one_answer_however_many_were_asked(play, first):
 
     async def scene(stage):
         await both(stage, first, ok)
-        one = asyncio.create_task(stage.event("e1", deadlinems="200"))
+        one = asyncio.create_task(stage.event("e1", deadlinems=DEADLINE_MS))
         await stage.until(lambda: first.exchanges)
-        two = asyncio.create_task(stage.event("e1", deadlinems="200"))
+        two = asyncio.create_task(stage.event("e1", deadlinems=DEADLINE_MS))
         replies = [await one, await two]
         first.answer()
-        replies.append(await stage.event("e1", deadlinems="200"))
+        replies.append(await stage.event("e1", deadlinems=DEADLINE_MS))
         assert {reply.body for reply in replies} == {b"second"}
         assert {reply.header(b"ce-id") for reply in replies} == {replies[0].header(b"ce-id")}
         assert [reply.header(b"ce-hedged") for reply in replies] == [b"true"] * 3
@@ -316,7 +319,7 @@ def test_a_start_that_turns_out_impossible_leaves_it_to_the_second(play, first, 
 
     async def scene(stage):
         await stage.variant("first", first, 0.99, ready=0)
-        await stage.variant("second", second, 0.3)
+        await stage.variant("second", second, 0.3, p95_s=P95_S)
         asked = asyncio.create_task(stage.ask(deadline_ms="1500"))
         await stage.until(lambda: second.exchanges)
         variant = stage.gateway.plane.selector.catalogue["first"].variant
@@ -333,7 +336,7 @@ def test_a_start_that_comes_too_late_is_left(play, first):
 
     async def scene(stage):
         await stage.variant("first", first, 0.99, ready=0)
-        await stage.variant("second", ok, 0.3)
+        await stage.variant("second", ok, 0.3, p95_s=P95_S)
         reply = await stage.ask(deadline_ms="1500")
         assert (reply.body, reply.header(b"warmfront-cold-start")) == (b"second", b"false")
         assert not stage.gateway.plane.targets["first"].waiting
@@ -346,7 +349,7 @@ def test_feedback_on_a_second_ones_answer(play, first):
 
     async def scene(stage):
         await both(stage, first, ok)
-        id_ = (await stage.ask(deadline_ms="200")).header(b"warmfront-decision-id").decode()
+        id_ = (await stage.ask(deadline_ms=DEADLINE_MS)).header(b"warmfront-decision-id").decode()
         body = json.dumps({"decision_id": id_, "correct": True}).encode()
         assert (await stage.event("f", body, type="dev.warmfront.feedback")).status == 202
         assert [told.decision_id for told in stage.witness.feedback] == [id_]
@@ -359,11 +362,11 @@ def test_a_decision_tells_when_a_second_one_would_be_asked(play):
 
     async def told(stage) -> float | None:
         await both(stage, ok, ok)
-        body = (await stage.ask(path="/decide/t", deadline_ms="200")).body
+        body = (await stage.ask(path="/decide/t", deadline_ms=DEADLINE_MS)).body
         return json.loads(body)["hedge_after_ms"]
 
     async def on(stage):
-        assert 100 < await told(stage) < 200
+        assert 200 < await told(stage) < 500
 
     async def off(stage):
         assert await told(stage) is None
@@ -377,9 +380,9 @@ def test_of_many_that_hang_few_are_asked_twice(play, first):
 
     async def scene(stage):
         await both(stage, first, ok)
-        asked = [asyncio.create_task(stage.ask(deadline_ms="300")) for _ in range(8)]
+        asked = [asyncio.create_task(stage.ask(deadline_ms=DEADLINE_MS)) for _ in range(8)]
         await stage.until(lambda: len(first.exchanges) == 8)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(DEADLINE_S + 0.2)
         hedged = [one for one in asked if one.done()]
         assert 1 <= len(hedged) <= 2
         for exchange in first.exchanges:
