@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="100-109", help="a range, or how many from 0")
     parser.add_argument("--price", default="0.001", help="of a GB-second, in right answers in time")
     parser.add_argument("--policies", default="all", help="the others: all, or names with commas")
-    parser.add_argument("--static", action=argparse.BooleanOptionalAction, default=True, help="static warm sets too")
+    parser.add_argument("--no-static", dest="static", action="store_false", help="without static warm sets")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="in every scenario")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
