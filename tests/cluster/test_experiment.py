@@ -39,16 +39,16 @@ def test_a_scenario_runs_and_its_simulation_is_near() -> None:
     figures = {gap.figure: gap for gap in fidelity.gaps(live, twin)}
     assert abs(figures["right and on time"].gap) < 0.1
     until("the namespace is going or gone", lambda: _phase(namespace) in {"Terminating", ""}, 30)
-    until("nothing is left in it", lambda: not _left(namespace), 120)
+    until("no pod is left in it", lambda: not _pods(namespace), 120)
 
 
 def _phase(namespace: str) -> str:
-    """Empty when there is none. Kubernetes takes minutes to end a namespace after the last thing in it."""
+    """Empty when there is none. Kubernetes may take minutes to end a namespace and the objects in it."""
     return _kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "jsonpath={.status.phase}")
 
 
-def _left(namespace: str) -> str:
-    return _kubectl("-n", namespace, "get", "ksvc,pods,configmaps", "--ignore-not-found", "-o", "name")
+def _pods(namespace: str) -> str:
+    return _kubectl("-n", namespace, "get", "pods", "--ignore-not-found", "-o", "name")
 
 
 def _kubectl(*args: str) -> str:
