@@ -21,6 +21,7 @@ import yaml
 from warmfront.kube.manifests import PROFILE, parse_profile
 
 ROOT = Path(__file__).parents[2]
+HEEDING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 WARMFRONT = Path(sys.executable).with_name("warmfront")
 MEASURED = {"langid-cld2": 0.822, "langid-fasttext": 0.842, "langid-py3langid": 0.884, "langid-lingua": 0.928}
 SCALING = "autoscaling.knative.dev/"
@@ -77,8 +78,10 @@ class Terminal:
         )
 
     def start(self, *args: str) -> subprocess.Popen[str]:
+        """As in a terminal: what runs in the background would ignore Ctrl-C, and its children too."""
+        command = [sys.executable, "-c", HEEDING, str(WARMFRONT), *args]
         return subprocess.Popen(
-            [WARMFRONT, *args], cwd=self.root, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=self.root, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def get(self, path: str) -> dict:
