@@ -178,7 +178,7 @@ class Candidate(NamedTuple):
     `accuracy` is the expected accuracy for this input, `probability` that of a reply within the deadline,
     `predicted_s` and `p95_s` quantiles of the whole latency from now, `wait_s` the part of `predicted_s` that is
     cold start and queue. `price` is what choosing it costs beyond this request: memory, starts, and those it will be in
-    the way of; below 0, what it gains them.
+    the way of, less what a second variant would save; below 0, what it gains.
     `score` is the policy's less the price, larger is better. `verdict` is empty for an eligible candidate, else why it
     is not.
     """

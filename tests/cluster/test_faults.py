@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .conftest import Cluster, Object, ask, until
+from .conftest import Cluster, Object, Reply, ask, until
 from .scenery import WARM, dummy, measured, set_the_stage
 from .streams import Callers, Stream
 
@@ -118,7 +118,13 @@ def test_what_never_started_is_tried_again_when_it_is_mended(stage: Cluster) -> 
     mended = better(dummy("missing-image-bad", "missing-image"))
     stage.apply([mended])
     url = f"{stage.inside('selector')}/tasks/missing-image"
-    until("the mended variant", lambda: ask(url, b"x").headers["warmfront-variant"] == "missing-image-bad", 60)
+
+    def answered() -> Reply | None:
+        reply = ask(url, b"x")
+        return reply if reply.headers["warmfront-variant"] == "missing-image-bad" else None
+
+    reply = until("an answer by the mended variant", answered, 60)
+    assert reply.status == 200
 
 
 def test_callers_notice_nothing_of_all_this(stage: Cluster) -> None:

@@ -22,26 +22,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.tensorflow_function import environment, needs_tensorflow
 
-from warmfront.errors import SetupError
 from warmfront.experiments.profiling import labelled
-from warmfront.runtime.environments import Environments, Function
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "functions" / "digits_tfserving"
 PREDICT = "/v1/models/digits:predict"
 
-
-def environment() -> Function | None:
-    """What the function runs in, if it was built."""
-    try:
-        return Environments(root=ROOT, state=ROOT / ".warmfront").resolve("digits-tfserving")
-    except SetupError:
-        return None
-
-
-pytestmark = pytest.mark.skipif(environment() is None, reason="run `warmfront build digits_tfserving` first (2 GB)")
-
+pytestmark = needs_tensorflow
 
 DIGITS = labelled.shipped("digits").samples[:20]
 

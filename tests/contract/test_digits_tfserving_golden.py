@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.test_digits_tfserving import environment
 from tests.contract.test_tensorflow_serving import PAIRS
+from tests.tensorflow_function import environment, needs_tensorflow
 
-pytestmark = pytest.mark.skipif(environment() is None, reason="run `warmfront build digits_tfserving` first (2 GB)")
+pytestmark = needs_tensorflow
 MODELS = {"half_plus_two": "2", "half_plus_three": "3"}
 UNKNOWN = {"predict_label": "our server has no labels"}
 

@@ -13,9 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.contract.conftest import Front, Platform
 from tests.contract.half_plus import HalfPlus
-
-from warmfront.errors import SetupError
-from warmfront.runtime.environments import Environments
+from tests.tensorflow_function import environment, needs_tensorflow
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "tensorflow_serving"
@@ -140,14 +138,9 @@ def test_an_objective_is_told_in_headers(front: Front) -> None:
 
 @pytest.fixture(scope="module")
 def digits(platform: Platform, front: Front) -> Iterator[int]:
-    """Task `digits`: functions/digits_tfserving in its own environment; the port of the function.
-
-    TensorFlow is no development package: skipped until `warmfront build digits_tfserving` has made that environment.
-    """
-    try:
-        function = Environments(root=ROOT, state=ROOT / ".warmfront").resolve("digits-tfserving")
-    except SetupError as error:
-        pytest.skip(str(error))
+    """Task `digits`: functions/digits_tfserving in its own environment; the port of the function."""
+    function = environment()
+    assert function is not None
     settings = {"PATH": function.path, "HOST": "127.0.0.1", "PORT": "0", "K_SERVICE": "digits-tfserving"}
     process = subprocess.Popen(function.command, cwd=function.folder, env=settings, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -176,6 +169,7 @@ ASKED = {
 }
 
 
+@needs_tensorflow
 @pytest.mark.parametrize("name", ASKED)
 def test_tensorflow_answers_through_a_selector_as_without_it(front: Front, digits: int, name: str) -> None:
     """Status and body are those of the server itself, good answers and errors."""
@@ -193,6 +187,7 @@ def test_tensorflow_answers_through_a_selector_as_without_it(front: Front, digit
     )
 
 
+@needs_tensorflow
 def test_an_open_inference_client_reaches_tensorflow(front: Front, digits: int) -> None:
     """Its tensor becomes a column, the probabilities a tensor: the numbers that TensorFlow Serving's client gets."""
     tensor = {"name": "image", "datatype": "FP32", "shape": [1, 784], "data": IMAGE}

@@ -11,12 +11,11 @@ import socket
 import sys
 from pathlib import Path
 
-import pytest
 import uvloop
+from tests.tensorflow_function import environment, needs_tensorflow
 
-from warmfront.errors import SetupError, WarmfrontError
+from warmfront.errors import WarmfrontError
 from warmfront.kube.files import load_manifests
-from warmfront.runtime.environments import Environments, Function
 from warmfront.runtime.runtime import Runtime, RuntimeSettings
 from warmfront.wire.pool import Pool
 
@@ -24,16 +23,7 @@ ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "tests" / "contract" / "tensorflow_client.py"
 IMAGE = bytes(range(256)) * 3 + bytes(16)
 
-
-def environment() -> Function | None:
-    """What the function runs in, if it was built."""
-    try:
-        return Environments(root=ROOT, state=ROOT / ".warmfront").resolve("digits-tfserving")
-    except SetupError:
-        return None
-
-
-pytestmark = pytest.mark.skipif(environment() is None, reason="run `warmfront build digits_tfserving` first (2 GB)")
+pytestmark = needs_tensorflow
 
 
 async def ask(port: int) -> dict[str, object]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,8 @@ RESAMPLES = 2000
 _MANY_DEADLINES = 12
 _BINS = 10
 _PARTS = 24
+
+_T = TypeVar("_T")
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,50 +209,47 @@ def over_time(requests: Iterable[RequestRow], duration_s: float) -> list[Part]:
 
 def pool_parts(runs: Sequence[Sequence[Part]]) -> list[Part]:
     """The parts of several runs together."""
-    found: dict[float, list[Part]] = {}
-    for parts in runs:
-        for one in parts:
-            found.setdefault(one.from_s, []).append(one)
     return [
         Part(
-            from_s=from_s, requests=sum(one.requests for one in same),
+            from_s=same[0].from_s, requests=sum(one.requests for one in same),
             on_time=_weighted((one.requests, one.on_time) for one in same),
             effective_accuracy=_weighted((one.requests, one.effective_accuracy) for one in same),
         )
-        for from_s, same in sorted(found.items())
+        for same in _together(runs, lambda one: one.from_s)
     ]  # fmt: skip
 
 
 def pool(parts: Sequence[Sequence[Bin]]) -> list[Bin]:
     """The calibration of several runs together."""
-    found: dict[float, list[Bin]] = {}
-    for bins in parts:
-        for one in bins:
-            found.setdefault(one.low, []).append(one)
     return [
         Bin(
-            low=low, high=same[0].high, requests=sum(one.requests for one in same),
+            low=same[0].low, high=same[0].high, requests=sum(one.requests for one in same),
             promised=_weighted((one.requests, one.promised) for one in same),
             realised=_weighted((one.requests, one.realised) for one in same),
         )
-        for low, same in sorted(found.items())
+        for same in _together(parts, lambda one: one.low)
     ]  # fmt: skip
 
 
 def pool_attainment(parts: Sequence[Sequence[Attainment]]) -> list[Attainment]:
     """The attainment of several runs together."""
-    found: dict[float | None, list[Attainment]] = {}
-    for rows in parts:
-        for one in rows:
-            found.setdefault(one.deadline_s, []).append(one)
     return [
         Attainment(
-            deadline_s=deadline, requests=sum(one.requests for one in same),
+            deadline_s=same[0].deadline_s, requests=sum(one.requests for one in same),
             on_time=_weighted((one.requests, one.on_time) for one in same),
             effective_accuracy=_weighted((one.requests, one.effective_accuracy) for one in same),
         )
-        for deadline, same in sorted(found.items(), key=lambda item: math.inf if item[0] is None else item[0])
+        for same in _together(parts, lambda one: math.inf if one.deadline_s is None else one.deadline_s)
     ]  # fmt: skip
+
+
+def _together(runs: Sequence[Sequence[_T]], key: Callable[[_T], float]) -> list[list[_T]]:
+    """What of several runs has the same key, in the order of the keys."""
+    found: dict[float, list[_T]] = {}
+    for rows in runs:
+        for one in rows:
+            found.setdefault(key(one), []).append(one)
+    return [same for _, same in sorted(found.items())]
 
 
 def interval(values: Sequence[float], *, resamples: int = RESAMPLES) -> Interval:

@@ -74,6 +74,11 @@ def forecast(
     )  # fmt: skip
 
 
+def log_left(deadline_at: float | None, now: float, timeout_s: float) -> float:
+    """Logarithm of the time that is left of a deadline; without one, of the transport timeout."""
+    return log_budget(timeout_s if deadline_at is None else deadline_at - now)
+
+
 def log_budget(budget_s: float) -> float:
     """Logarithm of a budget; minus infinity when it is used up, which no reply meets."""
     return log(budget_s) if budget_s > 0 else -inf

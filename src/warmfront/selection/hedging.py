@@ -53,7 +53,8 @@ class Hedging:
                 others = [second for second in seconds if second.name != candidate.variant.name]
                 moment = last_moment(first(request, candidate, forecasts(candidate), now), others, request.deadline_at)
                 if moment is not None:
-                    found.append(candidate._replace(score=candidate.score + counts * moment.gain))
+                    saved = counts * moment.gain
+                    found.append(candidate._replace(score=candidate.score + saved, price=candidate.price - saved))
                     continue
             found.append(candidate)
         return found

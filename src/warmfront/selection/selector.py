@@ -28,7 +28,7 @@ from warmfront.domain import (
 )
 from warmfront.errors import Conflict, NotFound
 from warmfront.selection.estimators.calibration import BINS
-from warmfront.selection.forecast import Forecast, log_budget
+from warmfront.selection.forecast import Forecast, log_left
 from warmfront.selection.hedge import First
 from warmfront.selection.hedging import Hedging, first
 from warmfront.selection.knowledge import Environment, lesson
@@ -201,8 +201,7 @@ class Selector:
         return Moment(request, log_d, now, partial(self._forecast, size, now), self._settings)
 
     def _log_budget(self, request: Request, now: float) -> float:
-        deadline = request.deadline_at
-        return log_budget(self._settings.transport_timeout_s if deadline is None else deadline - now)
+        return log_left(request.deadline_at, now, self._settings.transport_timeout_s)
 
     def _forecast(self, size: int, now: float, candidate: Candidate) -> Forecast:
         return self._known[candidate.variant.name].standing(size, now).forecast

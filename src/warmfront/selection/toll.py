@@ -11,7 +11,7 @@ of the others it knows too little, too late. What must not live here: what memor
 from collections.abc import Sequence
 
 from warmfront.domain import Decision
-from warmfront.selection.forecast import log_budget
+from warmfront.selection.forecast import log_left
 from warmfront.selection.policies.base import Policy
 from warmfront.selection.sampling import Sampling
 from warmfront.selection.settings import SelectorSettings
@@ -40,8 +40,7 @@ class Tolls:
         if not sampling.wants(now):
             return
         score, name = self._policy.scorer(request, self._settings), chosen.variant.name
-        deadline = request.deadline_at
-        log_d = log_budget(self._settings.transport_timeout_s if deadline is None else deadline - now)
+        log_d = log_left(request.deadline_at, now, self._settings.transport_timeout_s)
         for known in variants:
             known.harm *= DECAY
             known.taken *= DECAY

@@ -269,15 +269,17 @@ class KnownVariant:
     @property
     def beside(self) -> int:
         """How many others one more request will find on its replica, if they are spread evenly."""
-        return min(self.in_flight + self.others, self._full - 1) // (self.observation.ready or 1)
+        return self._beside(self.in_flight + self.others)
+
+    def _beside(self, there: int) -> int:
+        return min(there, self._full - 1) // (self.observation.ready or 1)
 
     def with_one_fewer(self, size: int, now: float) -> Forecast | None:
         """What to expect if one request less were here; None where that makes no difference."""
         there = self.in_flight + self.others
         if not there or not self.ready(now) or (there < self._full and not self.knowledge.crowded):
             return None
-        beside = min(there - 1, self._full - 1) // (self.observation.ready or 1)
-        return self.knowledge.warm(size, max(there - self._full, 0), self._full, beside)
+        return self.knowledge.warm(size, max(there - self._full, 0), self._full, self._beside(there - 1))
 
     def _forecast(self, size: int, now: float) -> Forecast:
         ahead = max(self.in_flight - self._free + 1, 0)

@@ -61,9 +61,8 @@ class ReplicaRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
 class CandidateRow(msgspec.Struct, frozen=True, kw_only=True):
     """One variant as it stood for one decision; `score` is the policy's, larger is better.
 
-    `price` is what the score lacks to the expected worth of an answer in time: a start, a longer hold, waiting, less
-    what a second variant would save. Absent for policies whose score is something else. `excluded` is why it was not
-    eligible, empty if it was.
+    `price` is what choosing it costs beyond this request (`domain.Candidate`), taken from the score. `excluded` is why
+    it was not eligible, empty if it was.
     """
 
     variant: str
@@ -76,7 +75,7 @@ class CandidateRow(msgspec.Struct, frozen=True, kw_only=True):
     predicted_s: float
     p95_s: float
     wait_s: float
-    price: float | None
+    price: float
     score: float
     excluded: str
 

@@ -6,7 +6,7 @@ What may live here: framing of replies. What must not: reading, order of request
 from typing import TYPE_CHECKING
 
 from warmfront.wire.framing import LAST_CHUNK, chunk, head, status_line, without_framing
-from warmfront.wire.messages import Exchange, Headers
+from warmfront.wire.messages import BODILESS, Exchange, Headers
 
 if TYPE_CHECKING:
     from warmfront.wire.connection import Connection
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _COPY_LIMIT = 65536
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
-_BODILESS = frozenset({204, 304})
 # what is left to write of a reply that has no body, whatever its handler writes
 _NO_BODY = -1
 
@@ -68,7 +67,7 @@ class ServerExchange(Exchange):
         if connection.lost:
             return
         outbox = connection.server.outbox
-        if self.method == "HEAD" or status in _BODILESS or not body:
+        if self.method == "HEAD" or status in BODILESS or not body:
             outbox.put(connection.transport, self._pending)
         elif len(body) < _COPY_LIMIT:
             outbox.put(connection.transport, self._pending + body)
@@ -156,7 +155,7 @@ class ServerExchange(Exchange):
         keep = self._keep and not close and not self._connection.server.closing
         if length is None:
             length = declared
-        bodiless = self.method == "HEAD" or status in _BODILESS
+        bodiless = self.method == "HEAD" or status in BODILESS
         chunked = False
         framing = b""
         if bodiless and (status == 204 or not length):

@@ -9,12 +9,10 @@ from h2.errors import ErrorCodes
 
 from warmfront.wire.framing import without_framing
 from warmfront.wire.http2_link import HIGH_WATER
-from warmfront.wire.messages import Exchange, Headers
+from warmfront.wire.messages import BODILESS, Exchange, Headers
 
 if TYPE_CHECKING:
     from warmfront.wire.http2_server import Http2Connection
-
-_BODILESS = frozenset({204, 304})
 
 
 class Http2Exchange(Exchange):
@@ -107,7 +105,7 @@ class Http2Exchange(Exchange):
             raise RuntimeError(f"second reply to {self.method} {self.path}; an exchange takes one")
         self.responded = True
         fields, declared, _ = without_framing(headers)
-        self._mute = self.method == "HEAD" or status in _BODILESS
+        self._mute = self.method == "HEAD" or status in BODILESS
         self._head = [(b":status", b"%d" % status), *fields]
         if declared is not None and not self._mute:
             self._head.append((b"content-length", b"%d" % declared))

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from warmfront.cloudevents import Headers
 
 __all__ = [
+    "BODILESS",
     "HOP_BY_HOP",
     "NOT_FORWARDED",
     "NO_TRAILERS",
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 # RFC 9110 section 7.6.1 and its ancestors: meant for one connection only.
+BODILESS = frozenset({204, 304})
+"""Statuses whose replies have no body (RFC 9110, sections 15.3.5 and 15.4.5)."""
+
 HOP_BY_HOP = frozenset(
     {
         b"connection",

@@ -1,32 +1,23 @@
 """A decision as a row of the records, with everyone's numbers. What must not live here: files, deciding."""
 
-from warmfront.domain import Candidate, Decision, Request
-from warmfront.selection.policies.effective import Effective
+from warmfront.domain import Candidate, Decision
 from warmfront.telemetry.records import CandidateRow, DecisionRow
 
 
 def decision_row(decision: Decision, at_s: float, *, run_id: str, seed: int) -> DecisionRow:
     """The row of a decision taken at `at_s`, in seconds of the run."""
     request, chosen = decision.request, decision.chosen
-    priced = decision.policy == Effective.name
     return DecisionRow(
         run_id=run_id, policy=decision.policy, seed=seed, request_id=request.id, decision_id=decision.id, at_s=at_s,
         reason=decision.reason.value, chosen=None if chosen is None else chosen.variant.name,
         hedge_at_s=decision.hedge_at, hedges=request.hedges or None,
-        candidates=tuple(_row(one, _price(request, one) if priced else None) for one in decision.alternatives),
+        candidates=tuple(map(_row, decision.alternatives)),
     )  # fmt: skip
 
 
-def _row(one: Candidate, price: float | None) -> CandidateRow:
+def _row(one: Candidate) -> CandidateRow:
     return CandidateRow(
         variant=one.variant.name, revision=one.variant.revision, warmth=one.warmth.value, ready=one.ready,
         in_flight=one.in_flight, accuracy=one.accuracy, probability=one.probability, predicted_s=one.predicted_s,
-        p95_s=one.p95_s, wait_s=one.wait_s, price=price, score=one.score, excluded=one.verdict,
+        p95_s=one.p95_s, wait_s=one.wait_s, price=one.price, score=one.score, excluded=one.verdict,
     )  # fmt: skip
-
-
-def _price(request: Request, one: Candidate) -> float:
-    worth = one.accuracy
-    if request.weights is not None:
-        worth = request.weights.latency_share + (1 - request.weights.latency_share) * worth
-    return worth * one.probability - one.score

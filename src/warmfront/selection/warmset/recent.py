@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import log
 
 from warmfront.domain import Request, Weights
-from warmfront.selection.forecast import Forecast, log_budget
+from warmfront.selection.forecast import Forecast, log_left
 from warmfront.selection.policies.base import Policy, Score
 from warmfront.selection.settings import SelectorSettings
 from warmfront.selection.variants import KnownVariant
@@ -43,7 +43,7 @@ class Recent:
         counts: dict[_Likeness, int] = {}
         samples: dict[_Likeness, tuple[int, Request, float]] = {}
         for size, request, crowd in self._requests:
-            budget = self._log_budget(request)
+            budget = log_left(request.deadline_at, request.arrival_at, self._settings.transport_timeout_s)
             key = (size.bit_length(), _octave(budget), request.min_accuracy, request.weights, _rounded(crowd))
             counts[key] = counts.get(key, 0) + 1
             samples[key] = (size, request, budget)
@@ -67,10 +67,6 @@ class Recent:
             shares[awake, asleep, crowd] = shares.get((awake, asleep, crowd), 0) + counts[key]
         whole = len(self._requests)
         return [Kind(count / whole, awake, asleep, crowd) for (awake, asleep, crowd), count in shares.items()]
-
-    def _log_budget(self, request: Request) -> float:
-        deadline = request.deadline_at
-        return log_budget(self._settings.transport_timeout_s if deadline is None else deadline - request.arrival_at)
 
 
 def _better(forecast: Forecast, bonus: float) -> Forecast:
