@@ -10,6 +10,7 @@ from warmfront.experiments.scenarios import load
 from warmfront.experiments.scenarios.variants import COLUMNS
 
 ROOT = Path(__file__).parents[2]
+SEEN_LATE_S = 0.05  # a start is counted from when the watch shows it
 SCENARIO = """
 extends = "live-steady"
 duration_s = 6
@@ -42,7 +43,7 @@ def test_every_request_is_answered_and_judged_as_the_simulation_would(tmp_path: 
         assert row.probability is not None
     assert any(row.cold for row in live.requests)
     (strong,) = (one for one in live.replicas if one.variant == "strong_one")
-    assert strong.ready_s - strong.requested_s >= 0.6
+    assert strong.ready_s - strong.requested_s >= 0.6 - SEEN_LATE_S
     assert strong.stopped_s == live.end_s
     assert strong.memory_mb == 200
     twin = fidelity.twin(planned, live, planned.scenario.settings.platform_start_s)

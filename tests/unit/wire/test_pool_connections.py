@@ -83,9 +83,11 @@ def test_a_cancelled_call_hears_nothing_and_its_connection_closes(run, pooling, 
 
     async def story():
         closed: asyncio.Queue = asyncio.Queue()
+        came = asyncio.Event()  # what is cancelled before would never be read
 
         async def script(client, number):
             request = await client.reader.readuntil(b"\r\n\r\n")
+            came.set()
             if b"/body" in request:
                 await client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
             if b"/whole" in request:
@@ -95,7 +97,8 @@ def test_a_cancelled_call_hears_nothing_and_its_connection_closes(run, pooling, 
 
         async with upstream(script) as origin, pooling(max_connections_per_origin=1) as (pool, send):
             busy, waiting = send(origin, "GET", "/silent"), send(origin)
-            await until(lambda: busy.call.sent)
+            await came.wait()
+            assert busy.call.sent
             waiting.call.cancel()
             busy.call.cancel()
             assert await closed.get() == 1
