@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := src tests functions selector_fn dummy_model_fn benchmarks
 
-.PHONY: demo test test-cluster test-tensorflow test-ray check bench bench-cluster models clean
+.PHONY: demo test test-cluster test-cluster-tensorflow test-tensorflow test-ray check bench bench-cluster models clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@echo "set-up: creating $(VENV) and installing the demo's packages ..."
@@ -25,6 +25,9 @@ test: $(VENV)/.dev  ## unit, contract and runtime tests
 
 test-cluster: $(VENV)/.dev  ## the cluster tests, where the cluster's names resolve: make test-cluster KUBECONFIG=... [IMAGES=registry/{}:tag]
 	$(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG) )$(if $(IMAGES),WARMFRONT_TEST_IMAGES='$(IMAGES)' )$(BIN)/pytest tests/cluster -m cluster -q $(PYTEST)
+
+test-cluster-tensorflow: $(VENV)/.dev  ## digits on a cluster with TensorFlow too, whose image has to be there (warmfront build --images digits_tfserving)
+	$(if $(KUBECONFIG),KUBECONFIG=$(KUBECONFIG) )$(if $(IMAGES),WARMFRONT_TEST_IMAGES='$(IMAGES)' )WARMFRONT_TEST_TENSORFLOW=1 $(BIN)/pytest tests/cluster/test_digits.py -m cluster -q $(PYTEST)
 
 check: $(VENV)/.dev  ## format, lint, types, import arrows, coverage of the middle
 	$(BIN)/ruff format --check $(SOURCES)
