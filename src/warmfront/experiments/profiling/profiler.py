@@ -20,6 +20,7 @@ LEVELS = (1, 2, 4)
 _AT_LEVEL = 100  # inputs at each level of concurrency above one
 _WARM_UP = 5  # answers before those that count
 _TRIES = 3  # to find a variant at zero: somebody else may wake it
+_ENDING_S = 2.0  # so long may a replica that is no longer ready still be sent requests
 _LOOK_S = 1.0  # between two looks at what the platform says of a start
 _SURE = 3  # looks in a row that find it broken
 
@@ -156,6 +157,7 @@ class Profiler:
                 self._bill.starts[subject.variant.name].step(_now() - began)
                 self._tell(subject, "started")
                 return
+            await asyncio.sleep(_ENDING_S)
         raise SetupError(f"somebody else woke it {_TRIES} times; stop its traffic while it is measured")
 
     async def _cold(self, subject: Subject) -> StartRow | None:
