@@ -28,7 +28,7 @@ def test_the_registry_names_every_policy():
     assert list(POLICIES) == [
         "effective", "random", "round-robin", "fastest", "most-accurate", "cheapest", "static-best",
         "lowest-network-latency", "least-in-flight", "mulambda", "infaas", "infaas-repaired", "model-switching",
-        "slackfit", "ramsis", "ramsis-cold", "infadapter", "exp3", "llm-d", "warm-best",
+        "model-switching-repaired", "slackfit", "ramsis", "ramsis-cold", "infadapter", "exp3", "llm-d", "warm-best",
     ]  # fmt: skip
 
 

@@ -19,15 +19,15 @@ from warmfront.selection.policies.simple import (
     StaticBest,
 )
 from warmfront.selection.policies.slackfit import SlackFit
-from warmfront.selection.policies.switching import ModelSwitching
+from warmfront.selection.policies.switching import ModelSwitching, RepairedModelSwitching
 from warmfront.selection.policies.warmbest import WarmBest
 
 POLICIES: dict[str, type[Policy]] = {
     policy.name: policy
     for policy in (
         Effective, RandomChoice, RoundRobin, Fastest, MostAccurate, Cheapest, StaticBest, LowestNetworkLatency,
-        LeastInFlight, MuLambda, Infaas, InfaasRepaired, ModelSwitching, SlackFit, Ramsis, RamsisCold, InfAdapter, Exp3,
-        Llmd, WarmBest,
+        LeastInFlight, MuLambda, Infaas, InfaasRepaired, ModelSwitching, RepairedModelSwitching, SlackFit, Ramsis,
+        RamsisCold, InfAdapter, Exp3, Llmd, WarmBest,
     )
 }  # fmt: skip
 

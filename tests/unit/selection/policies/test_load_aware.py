@@ -34,7 +34,7 @@ def flood(lab, selector, rate, seconds, start=0.0, **request):
 
 def test_switches_to_the_quick_one_under_load_and_back_after_three_quiet_windows(lab):
     """8 a second are too many for one place of 0.5 s. Mean and level: 4, 4, 4 and, at the third quieter window, 0.5."""
-    selector = pair(lab, "model-switching")
+    selector = pair(lab, "model-switching-repaired")
     assert choice(lab, selector, budget=5.0) == "good"
     now = flood(lab, selector, 8.0, 5.0, budget=5.0)
     assert [choice(lab, selector, now=now + s, budget=5.0) for s in (0.0, 5.0, 14.9, 15.0)] == [
@@ -44,11 +44,31 @@ def test_switches_to_the_quick_one_under_load_and_back_after_three_quiet_windows
 
 def test_the_score_is_accuracy_times_attainment(lab):
     """One place of 0.5 s, 0.5 a second: a load of a quarter, so P(W <= 4.5 s) = 1 - 0.25 exp(-1.5 * 4.5)."""
-    selector = pair(lab, "model-switching")
+    selector = pair(lab, "model-switching-repaired")
     flood(lab, selector, 1.0, 5.0, budget=5.0)  # 1 a second, the mean with the empty past 0.5
     decision = selector.decide(lab.request("x", at=5.0, budget=5.0), 5.0)
     good = decision.alternatives[1]
     assert good.score == pytest.approx(0.9 * (1 - 0.25 * 2.718281828 ** (-1.5 * 4.5)), abs=1e-3)
+
+
+def test_as_published_all_requests_get_the_variant_of_the_service(lab):
+    """0.1 s is too short for 'good', but most of the service's deadlines are not; when they are, all get 'quick'."""
+    selector, repaired = pair(lab, "model-switching"), pair(lab, "model-switching-repaired")
+    now = 0.0
+    for each in (selector, repaired):
+        now = flood(lab, each, 0.2, 100.0, budget=5.0)
+    assert [choice(lab, each, now=now, budget=0.1) for each in (selector, repaired)] == ["good", "quick"]
+    later = flood(lab, selector, 1.0, 70.0, start=now, budget=0.1)
+    assert choice(lab, selector, now=later, budget=5.0) == "quick"
+
+
+def test_model_switching_changes_the_variant_with_the_load(lab):
+    """The same 8 a second as above, for which one place of 0.5 s is too few."""
+    selector = pair(lab, "model-switching")
+    now = flood(lab, selector, 8.0, 10.0, budget=5.0)
+    assert choice(lab, selector, now=now, budget=5.0) == "quick"
+    now = flood(lab, selector, 0.2, 60.0, start=now, budget=5.0)
+    assert choice(lab, selector, now=now, budget=5.0) == "good"
 
 
 def test_model_switching_and_slackfit_take_all_as_loaded(lab):
