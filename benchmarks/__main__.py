@@ -1,4 +1,4 @@
-"""`make bench`: the selector's hop and a tensor's way beside nginx, its start, its decisions -> build/bench.json.
+"""`make bench`: the hop and a tensor's way beside nginx, start, decisions and simulation -> build/bench.json.
 
 Figures are medians of rounds that take turns, so that they are compared under the same load of the machine.
 """
@@ -8,7 +8,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import decide, harness, hop, tensors
+from benchmarks import decide, harness, hop, simulation, tensors
 
 TARGET = Path("build/bench.json")
 
@@ -22,6 +22,8 @@ def main() -> None:
     print("start: spawn to first routed answer, seven times ...", file=sys.stderr)
     ready = hop.ready_ms()
     print("decide: 32 candidates, all explained; plan: 16 variants ...", file=sys.stderr)
+    print("simulation: 20,000 requests to four variants, five times ...", file=sys.stderr)
+    simulated = simulation.rate()
     print("tensors: 1 MB by gRPC and by REST, nginx and selector in turns, five rounds ...", file=sys.stderr)
     carried, started = tensors.compare(), tensors.starts()
     figures = {
@@ -31,6 +33,7 @@ def main() -> None:
         "hop_requests_per_s": cells["selector"]["requests_per_s"],
         **decide.measure(),
         **decide.plan(),
+        **simulated,
         "ready_ms": statistics.median(ready),
         "hop_to_nginx": cells["selector"]["cpu_us"] / cells["nginx"]["cpu_us"],
         **tensors.ratios(carried),
