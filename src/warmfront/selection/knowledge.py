@@ -29,6 +29,7 @@ from warmfront.selection.warmset.budget import Budget
 AGE_STEPS = 16  # the age of a start is read in steps of 1/32 of its expected length
 MAX_PREPARED = 512  # forecasts kept of one kind; at most 8 sizes per octave ask for one
 LEAST_S = 1e-6
+ANOTHER = 3.0  # sigmas by which the expected time must have moved to be another
 PROMPT_REPLIES, PER_REFRESH = 32, 16  # the first replies show at once, later ones sixteen at a time, for the CPU's sake
 
 
@@ -101,7 +102,7 @@ class Knowledge:
         self._accuracy = Accuracy(
             variant.name, profile, settings.default_accuracy, environment.difficulty(variant.task)
         )
-        self._when_warm, self._when_waiting, self._when_crowded = Calibration(), Calibration(), Calibration()
+        self._calibrate()
         self._memory_mb = profile.memory_mb
         self._replies = 0
         self.sampling = Sampling()  # which requests to learn from
@@ -109,6 +110,9 @@ class Knowledge:
 
     def refresh(self) -> None:
         """An estimate has changed: what was prepared is out of date."""
+        ratio, since = self._execution.ratio, self._calibrated_for
+        if abs(ratio.mu - since.mu) > ANOTHER * since.sigma:
+            self._calibrate()
         self._served: dict[int, _Served] = {}
         self._waiting: dict[tuple[int, int, int, int], Forecast] = {}
         self._residuals: dict[int, tuple[Moments, float]] = {}
@@ -125,6 +129,11 @@ class Knowledge:
         self.start_s = self._start.moments.mean
         self.crowded = self._execution.crowded  # whether what is in flight beside it shows in a forecast
         self._refreshed()
+
+    def _calibrate(self) -> None:
+        """Begin anew to learn the shapes: in units of the present prediction, for those of another say nothing."""
+        self._when_warm, self._when_waiting, self._when_crowded = Calibration(), Calibration(), Calibration()
+        self._calibrated_for = self._execution.ratio
 
     # outliving the process
 
@@ -152,6 +161,7 @@ class Knowledge:
         self._cold_start.restore(learned.cold_start, share)
         self._when_warm.restore(learned.warm, share)
         self._when_waiting.restore(learned.waiting, share)
+        self._calibrated_for = self._execution.ratio
         if (learned.revision, learned.profile) != (variant.revision, variant.profile):
             self.renew(variant.profile)
         self.refresh()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from math import inf, log, sqrt
 
 from warmfront.domain import Profile
+from warmfront.selection.estimators.change import Watch
 from warmfront.selection.estimators.difficulty import Difficulty, faded
 from warmfront.selection.learned import Errors
 
@@ -21,7 +22,8 @@ class Accuracy:
     Before any feedback: `accuracy_by_bytes`, straight lines over the logarithm of the size and flat outside; else the
     declared `accuracy`; else the stated default. Judged answers correct the share of errors by a ratio, as a
     Gamma-Poisson posterior does: that of the task's inputs of this size (`difficulty`), of the variant as a whole, and,
-    shrunk towards that, of the variant per size class (each four times the last).
+    shrunk towards that, of the variant per size class (each four times the last). When errors change suddenly, what was
+    learned before is forgotten (change.py).
     """
 
     def __init__(self, name: str, profile: Profile, default: float, difficulty: Difficulty) -> None:
@@ -30,6 +32,7 @@ class Accuracy:
         self._difficulty = difficulty
         self._all = Errors()
         self._classes: dict[int, Errors] = {}
+        self._watch = Watch()
         self._set(profile)
 
     def _set(self, profile: Profile) -> None:
@@ -79,7 +82,12 @@ class Accuracy:
         """Learn that an answer was right (1), wrong (0) or in between. True when that tells about all variants."""
         expected, observed = self._expected(size), 1 - correct
         class_ = size.bit_length() // 2
-        self._all = faded(self._all, DECAY, expected, observed)
+        believed = min(max(1 - self.estimate(size), LEAST_ERROR), 1 - LEAST_ERROR)
+        since = self._watch.observe(believed, expected, observed)
+        if since is None:
+            self._all = faded(self._all, DECAY, expected, observed)
+        else:  # what was learned before was another variant, so to speak
+            self._all, self._classes = since, {}
         self._classes[class_] = faded(self._classes.get(class_, Errors()), DECAY, expected, observed)
         trust_moved = self._difficulty.judge(self._name, self._all)
         return self._difficulty.observe(size, max(1 - self.declared(size), LEAST_ERROR), observed) or trust_moved

@@ -43,9 +43,14 @@ class Execution:
         """Whether it matters how many execute beside each other."""
         return self._crowding.slope > 0
 
+    @property
+    def ratio(self) -> Duration:
+        """How many times as long as profiled an execution takes, alone and whatever its size."""
+        return self._all.estimate(Duration(0.0, self._prior.sigma), PRIOR_MASS)
+
     def estimate(self, size: int, beside: int = 0) -> Duration:
         """The execution time for an input of `size` bytes with so many others on the same replica."""
-        ratio = self._all.estimate(Duration(0.0, self._prior.sigma), PRIOR_MASS)
+        ratio = self.ratio
         learned = self._classes.get(_size_class(size))
         if learned is not None:
             ratio = learned.estimate(ratio, CLASS_MASS)
