@@ -43,11 +43,15 @@ def main() -> None:
         pairs = zip(wrong, true, strict=True)
         lost = metrics.interval([b.summary.effective_accuracy - a.summary.effective_accuracy for a, b in pairs])
         after, then = _learned(*(metrics.pool_parts([run.over_time for run in runs]) for runs in (wrong, true)))
-        requests = round(after / len(seeds))
+        requests = None if after is None else round(after / len(seeds))
         figures[name] = {"lost": lost.mean, "low": lost.low, "high": lost.high, "after": requests, "lost_then": then}
         shares = [sum(run.summary.effective_accuracy for run in runs) / len(runs) for runs in (wrong, true)]
+        told = "never" if requests is None else requests
         interval = f"{lost.mean:+.4f} [{lost.low:+.4f}, {lost.high:+.4f}]"
-        print(f"{name:<24} {shares[0]:7.4f} {shares[1]:7.4f} {interval:>27} {requests:>7} {then:+9.4f}", flush=True)
+        print(
+            f"{name:<24} {shares[0]:7.4f} {shares[1]:7.4f} {interval:>27} {told:>7} {then:+9.4f}",
+            flush=True,
+        )
     TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text(json.dumps(figures, indent=1) + "\n")
 
@@ -58,13 +62,16 @@ def _play(scenario: Scenario, overrides: Sequence[str], seeds: list[int], worker
     return sorted(results, key=lambda result: result.seed)
 
 
-def _learned(wrong: Sequence[Part], true: Sequence[Part]) -> tuple[int, float]:
-    """After how many requests, of all seeds, at most `MOST_LOST` is lost on average in what follows; and how much."""
+def _learned(wrong: Sequence[Part], true: Sequence[Part]) -> tuple[int | None, float]:
+    """After how many requests, of all seeds, at most `MOST_LOST` is lost on average in what follows; and how much.
+
+    None if that never comes; then what is lost in the last part.
+    """
     lost = [(b.effective_accuracy - a.effective_accuracy) * a.requests for a, b in zip(wrong, true, strict=True)]
     requests = [part.requests for part in wrong]
     shares = [sum(lost[i:]) / sum(requests[i:]) for i in range(len(lost))]
-    first = next((i for i, share in enumerate(shares) if share <= MOST_LOST), len(shares) - 1)
-    return sum(requests[:first]), shares[first]
+    first = next((i for i, share in enumerate(shares) if share <= MOST_LOST), None)
+    return (None, shares[-1]) if first is None else (sum(requests[:first]), shares[first])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from warmfront.errors import SetupError
@@ -90,7 +91,7 @@ def test_what_cannot_be_done_live_is_refused(name, policy, said):
 
 def request(number: int, *, correct: bool = True, cold: bool = False, latency_s: float = 0.16) -> RequestRow:
     return RequestRow(
-        run_id="r", policy="p", seed=1, request_id=f"q{number}", task="t", arrival_s=float(number), deadline_s=1.0,
+        run_id="r", policy="p", seed=1, request_id=f"r{number}", task="t", arrival_s=float(number), deadline_s=1.0,
         min_accuracy=None, variant="best", revision=None, reason="chosen", predicted_s=None, probability=0.9, cold=cold,
         queued_s=0.0, latency_s=latency_s, on_time=True, correct=correct, status="ok",
     )  # fmt: skip
@@ -129,3 +130,22 @@ def test_the_twin_starts_as_it_did_live():
     assert len(twin.requests) == len(one.inputs())
     took = fidelity.starts(twin.replicas)["best"]
     assert took == pytest.approx([9.0] * len(took), rel=0.05)
+
+
+def test_the_twins_hop_is_what_the_world_does_not_explain():
+    """A host 300 ms away, and every other answer beside another one on the replica: 5 ms more than all that is the hop,
+    and the simulated answers of that host take as long.
+    """
+    one = planned("thesis-scp-parity", "most-accurate", "workload.streams=1", "workload.requests=20")
+    cases = [case for case, _ in one.inputs()]
+    (far,) = [truth for truth in one.scenario.world.truths if truth.variant.name == "slow-good-host4"]
+    alone_s = far.execution_s.p50 + far.execution_per_kib_s * cases[0].request.size_bytes / 1024 + 0.3
+    rows = [
+        msgspec.structs.replace(request(i, latency_s=alone_s + 0.005), variant="slow-good-host4", arrival_s=10.0 * i)
+        for i in range(4)
+    ]
+    rows += [
+        msgspec.structs.replace(row, arrival_s=row.arrival_s + 0.1, latency_s=row.latency_s + far.slowdown_s)
+        for row in rows
+    ]
+    assert fidelity.left(one.scenario.world, cases, rows) == pytest.approx([0.005] * 8)

@@ -14,8 +14,8 @@ from warmfront.domain import Spread
 from warmfront.experiments.live.dummies import Planned
 from warmfront.experiments.metrics import quantile, summarise
 from warmfront.experiments.simulation.simulator import Run, simulate
-from warmfront.experiments.simulation.world import Truth, World
-from warmfront.telemetry.records import ReplicaRow
+from warmfront.experiments.simulation.world import Case, Truth, World
+from warmfront.telemetry.records import ReplicaRow, RequestRow
 
 _NO_TIME = Spread(p50=1e-9, p95=1e-9)
 _LEAST_SPREAD = 1.02  # of few starts: p95 over p50, so that the law is one
@@ -35,8 +35,9 @@ def twin(planned: Planned, live: Run, platform_start_s: Spread) -> Run:
     """Simulate what was played live. `platform_start_s` is what the live selector believed of the platform."""
     scenario, contender = planned.scenario, planned.contender
     told = replace(scenario.settings, platform_start_s=platform_start_s)
+    cases = [case for case, _ in planned.inputs()]
     return simulate(
-        _measured(contender.world(scenario), live), [case for case, _ in planned.inputs()],
+        _measured(contender.world(scenario), cases, live), cases,
         contender.selector(replace(scenario, settings=told), planned.seed), seed=planned.seed,
         run_id=planned.run_id("simulated"), until_s=live.end_s,
     )  # fmt: skip
@@ -72,18 +73,38 @@ def _replica_seconds(run: Run) -> float:
     return sum(one.stopped_s - one.requested_s for one in run.replicas)
 
 
-def _measured(world: World, live: Run) -> World:
+def _measured(world: World, cases: Sequence[Case], live: Run) -> World:
     """The world with starts and hop as they were: the start of one that never started live stays as declared."""
     took = starts(live.replicas)
-    execution = {truth.variant.name: truth.execution_s.p50 for truth in world.truths}
-    warm = [
-        row.latency_s - execution[row.variant] for row in live.requests if row.variant in execution and not row.cold
-    ]
-    hop_s = max(median(warm), 0.0) if warm else world.hop_s
+    beyond_s = left(world, cases, live.requests)
+    hop_s = max(median(beyond_s), 0.0) if beyond_s else world.hop_s
     return replace(
         world, truths=tuple(_with_start(truth, world, took.get(truth.variant.name, [])) for truth in world.truths),
         platform_start_s=_NO_TIME, hop_s=hop_s,
     )  # fmt: skip
+
+
+def left(world: World, cases: Sequence[Case], rows: Sequence[RequestRow]) -> list[float]:
+    """What warm answers took beyond all that the world knows of: execution, network, and others on the variant.
+
+    In seconds, in the order of the arrivals; those that waited for a start are left out.
+    """
+    requests = {case.request.id: case.request for case in cases}
+    truths = {truth.variant.name: truth for truth in world.truths}
+    ends: dict[str, list[float]] = {}
+    beyond_s = []
+    for row in sorted(rows, key=lambda row: row.arrival_s):
+        truth = truths.get(row.variant or "")
+        if truth is None:
+            continue
+        there = ends[truth.variant.name] = [at for at in ends.get(truth.variant.name, ()) if at > row.arrival_s]
+        if not row.cold:
+            request = requests[row.request_id]
+            known_s = truth.execution_s.p50 + truth.execution_per_kib_s * request.size_bytes / 1024
+            known_s += truth.network_s.get(request.region, 0.0) + truth.slowdown_s * len(there)
+            beyond_s.append(row.latency_s - known_s)
+        there.append(row.arrival_s + row.latency_s)
+    return beyond_s
 
 
 def _with_start(truth: Truth, world: World, took: Sequence[float]) -> Truth:

@@ -16,8 +16,8 @@ class Exp3(Comparing):
     Source: Crankshaw et al., "Clipper: A Low-Latency Online Prediction Serving System" (NSDI 2017), after Auer et al.,
     "The Nonstochastic Multiarmed Bandit Problem" (2002); g = 0.1 and eta_t = sqrt(ln K / (t K)), t the number of losses
     so far. A late or failed answer loses 1, an answer in time 1 - its expected accuracy until feedback says how right
-    it was; then the loss is corrected. p_v is that of the variant's latest request. Neither sleep nor deadline is
-    looked at: both show in the losses.
+    it was; then the loss is corrected, that of a late answer too, for by then they are not told apart. p_v is that of
+    the variant's latest request. Neither sleep nor deadline is looked at: both show in the losses.
     """
 
     name = "exp3"

@@ -27,7 +27,7 @@ class InfAdapter(Comparing):
     Source: Salmani et al., "Reconciling High Accuracy, Cost-Efficiency, and Low Latency of Inference Serving Systems"
     (InfAdapter, EuroMLSys 2023). max sum_v (l_v / l) a_v - 0.05 GB / most GB - 0.001 max load of those changed / max
     load, so that the capacities sum to l, the most accurate taking what they can. A variant's capacity is 0.8 of
-    replicas times concurrency over execution, 0 if 95 % of its answers are too late for the strictest tenth of recent
+    replicas times concurrency over execution, 0 if its 95th percentile is too late for the strictest tenth of recent
     deadlines. l is 1.1 times the rate of the last period, at least one request in it, and shrinks after four quieter
     periods. Requests go by smooth weighted round robin. Solved by enumeration over the five most accurate of the front.
     Cores there are gigabytes here, at most `max_warm_gb`; the forecast there is an LSTM's. It never scales to zero.
