@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warmfront.cli.evaluation import FOLDER, PolicyOption, Seeds, scenario_options
+from warmfront.errors import SetupError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +49,10 @@ def command(
     console = Console(highlight=False)
     loaded = load(scenario, data, overrides)
     names = list(dict.fromkeys(name.strip() for name in policies.split(",") if name.strip()))
+    if not names:
+        raise SetupError(f"--policies: found {policies!r}, wanted names such as effective,fastest")
+    for seed in seeds:
+        loaded.arrivals(seed)  # raises when there are none, before anything runs
     console.print(f"{loaded.file.description}.", markup=False)
     for what, source in loaded.sources.items():
         console.print(f"{what}: {source}", style="dim", markup=False)

@@ -1,5 +1,6 @@
 """Options that several commands share, and the units people type."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,17 @@ class Duration(click.ParamType[float]):
                 ctx,
             )
         return float(match[1]) * _UNITS[match[2]]
+
+
+class Number(click.FloatRange):
+    """A number of a range, such as click's, that is neither nan nor infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return found
 
 
 class Durations(click.ParamType[tuple[float, ...]]):

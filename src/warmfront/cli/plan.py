@@ -11,7 +11,7 @@ import click
 
 from warmfront.cli.api import connected, environment
 from warmfront.cli.evaluation import FOLDER, PolicyOption, Seeds
-from warmfront.cli.options import Durations
+from warmfront.cli.options import Durations, Number
 from warmfront.errors import SetupError
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ _LONG_S = 600.0
     help="CSV: arrival_s; second, requests; or function, minute, invocations.",
 )
 @click.option("--function", default="", help="Which one of a trace that counts by function.")
-@click.option("--from", "from_s", type=click.FloatRange(0), default=0.0, help="Second of the trace to begin at.")
-@click.option("--duration", "duration_s", type=click.FloatRange(1), help="Seconds of it to play.  [default: all]")
+@click.option("--from", "from_s", type=Number(0), default=0.0, help="Second of the trace to begin at.")
+@click.option("--duration", "duration_s", type=Number(1), help="Seconds of it to play.  [default: all]")
 @click.option("--deadline", "deadlines", type=Durations(), help="One or several, equally likely: 200ms,1s.")
-@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Floor of every request.")
+@click.option("--min-accuracy", type=Number(0, 1), help="Floor of every request.")
 @click.option("--on-miss", type=click.Choice(["degrade", "reject"]), default="degrade", show_default=True)
 @click.option(
     "--price",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=0.001,
     show_default=True,
     help="Of a GB-second, in right answers in time.",

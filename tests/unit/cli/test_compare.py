@@ -100,6 +100,31 @@ def test_a_wrong_scenario_or_policy_is_a_set_up_error():
         assert "found" in str(done.exception) or "no scenario" in str(done.exception)
 
 
+@pytest.mark.parametrize("policies", ["", ","])
+def test_no_policies(policies):
+    """Names them."""
+    done = warmfront("compare", "langid-on-off", "--policies", policies, "--out", "o")
+    assert isinstance(done.exception, SetupError)
+    assert f"--policies: found {policies!r}, wanted names such as" in str(done.exception)
+
+
+def test_runs_without_requests_are_refused_before_any_is_played(tmp_path):
+    """With what to set."""
+    for command in ("compare", "simulate"):
+        done = warmfront(command, "langid-poisson-0.01", "--set", "duration_s=1", "--out", "o")
+        assert isinstance(done.exception, SetupError)
+        assert "found no request in the 1 s that are played (seed 0)" in str(done.exception)
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_optimum_needs_a_price():
+    """Free memory has no best amount."""
+    free = ["--set", "selector.price_per_gb_s=0", "--policies", "offline-optimum", "--seeds", "1"]
+    done = warmfront("compare", "langid-poisson-0.1", "--out", "o", *SHORT, *free)
+    assert isinstance(done.exception, SetupError)
+    assert "offline-optimum: found selector.price_per_gb_s = 0, wanted more than 0" in str(done.exception)
+
+
 def test_the_shell_completes_scenarios():
     """By name."""
     completed = ShellComplete(cli, {}, "warmfront", "_WARMFRONT_COMPLETE").get_completions(["compare"], "drift-")

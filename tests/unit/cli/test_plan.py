@@ -64,6 +64,14 @@ def test_deadlines_that_are_none(plan, given):
     )
 
 
+@pytest.mark.parametrize("option", ["--price", "--from", "--duration", "--min-accuracy"])
+def test_numbers_that_are_none(plan, option):
+    """Neither nan nor without end."""
+    done = plan(option, "nan")
+    assert done.exit_code == 2
+    assert "'nan' is not a finite number" in done.output
+
+
 def test_a_table_has_no_services(plan):
     """Said before anything is played."""
     with pytest.raises(SetupError, match=r"mine\.csv: a table has no Services to change"):

@@ -110,13 +110,14 @@ function = "f1"
     ("table", "arrivals"),
     [
         ("arrival_s,tokens\n1.5,3\n9,4\n99,4\n", [(1.5, 12), (9.0, 16)]),
+        ("arrival_s,tokens\n9,4\n99,4\n1.5,3\n", [(1.5, 12), (9.0, 16)]),
         ("arrival_ms,tokens\n1500,3\n", [(1.5, 12)]),
         ("second,requests\n2,1\n20,5\n", [(2.5, 100)]),
         ("requests\n0\n1\n", [(1.5, 100)]),
     ],
 )
 def test_other_formats_of_traces(tmp_path, table, arrivals):
-    """Single arrivals with sizes in units of 4 bytes, counts per second; what comes after 10 s is left out."""
+    """Single arrivals, sorted, with sizes in units of 4 bytes, counts per second; what comes after 10 s is left out."""
     written(tmp_path, table, "trace.csv")
     size = 'size_column = "tokens"\nbytes_per_unit = 4' if "tokens" in table else ""
     text = f"""
@@ -190,7 +191,25 @@ def test_settings_and_platform_reach_world_and_selector():
         ("workload.rate=-1", ["workload.rate", "-1", ">= 0"]),
         ("workload.rate='fast'", ["workload.rate", "'fast'", "float"]),
         ("workload.kind='often'", ["workload.kind", "'often'"]),
-        ("workload.pace=3", ["workload", "pace"]),
+        ("workload.pace=3", ["workload", "pace", "some of rate, steps"]),
+        ("duration_s.foo=3", ["duration_s", "found 2000", "wanted a table"]),
+        ("duration_s=inf", ["duration_s", "found inf", "finite"]),
+        ("objective.5.share=1", ["objective", "found '5'", "from 0 to 0"]),
+        ("objective.x=1", ["objective", "found 'x'", "from 0 to 0"]),
+        ("objective=5", ["objective", "found 5", "array"]),
+        ("objective.0.deadline_multiple=[1, 2]", ["objective[0].deadline_multiple", "deadlines_s", "one of both"]),
+        ("objective=[{deadline_multiple=[5, 1]}]", ["objective[0].deadline_multiple", "[5, 1]", "[low, high]"]),
+        ("platform.start_p50_s=3", ["platform.start_p50_s", "found 3", "platform.start_p95_s", "2.263", "set both"]),
+        ("selector.platform_start_s=[1]", ["selector.platform_start_s", "found [1]", "length 2"]),
+        ("selector.platform_start_s=[3, 1]", ["selector.platform_start_s", "found [3, 1]", "p95 not below p50"]),
+        ("selector.max_warm_gb=[1, 2]", ["selector.max_warm_gb", "found [1, 2]", "float"]),
+        ("selector.max_warm_gb=-3", ["selector.max_warm_gb", "found -3", ">= 0"]),
+        ("selector.price_per_gb_s=nan", ["selector.price_per_gb_s", "found nan", "finite"]),
+        ("selector.price_per_gb_s=-1", ["selector.price_per_gb_s", "found -1", ">= 0"]),
+        ("selector.price_per_gb_s=true", ["selector.price_per_gb_s", "found True", "float"]),
+        ("selector.hedge=7", ["selector.hedge", "found 7", "bool"]),
+        ("variants.only=['pycld2', 'pycld2']", ["variants.only", "pycld2 twice"]),
+        ("workload={kind='trace', file='gone.csv'}", ["workload.file", "'gone.csv'", "workload.stand_in"]),
         ("duration_s=0", ["duration_s", "found 0", "> 0"]),
         ("platform.always=['cld9']", ["platform.always", "cld9", "pycld2"]),
         ("selector.prise=1", ["selector", "prise", "price_per_gb_s"]),
@@ -206,7 +225,8 @@ def test_a_wrong_field_is_named_with_what_was_found_and_wanted(change, wanted):
     with pytest.raises(SetupError) as told:
         load("langid-poisson-1", overrides=[change])
     assert all(part in str(told.value) for part in wanted), str(told.value)
-    assert ".toml" in str(told.value) or ".csv" in str(told.value)
+    assert str(told.value).startswith(f"--set {change}: ")
+    assert ".toml" not in str(told.value)
     assert "\n" not in str(told.value)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from warmfront.domain import Request
+from warmfront.errors import SetupError
 from warmfront.experiments.simulation.world import Case, Truth, World
 
 
@@ -62,9 +63,15 @@ class _Variant:
 def offline_optimum(
     world: World, cases: Sequence[Case], *, hold_s: float = 60.0, price_per_gb_s: float = 0.001
 ) -> Optimum:
-    """Solve it. Takes time in proportion to cases * n^2 * 2^n for n variants; raises ValueError without cases."""
+    """Solve it. Takes time in proportion to cases * n^2 * 2^n for n variants.
+
+    Raises ValueError without cases, SetupError when memory costs nothing: then everything is kept, and how much of it
+    is no question.
+    """
     if not cases:
         raise ValueError("there is no case to be optimal for")
+    if price_per_gb_s <= 0:
+        raise SetupError(f"offline-optimum: found selector.price_per_gb_s = {price_per_gb_s:g}, wanted more than 0")
     variants = [
         _Variant(t, world.platform_start_s.p50 + t.load_s.p50, t.memory_mb / 1000 * price_per_gb_s)
         for t in world.truths

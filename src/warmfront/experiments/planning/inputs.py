@@ -14,11 +14,12 @@ import msgspec
 
 from warmfront.domain import Variant
 from warmfront.errors import SetupError
+from warmfront.experiments import csv_file
 from warmfront.experiments.profiling import results
 from warmfront.experiments.scenarios import Scenario, files, load
-from warmfront.experiments.scenarios.schema import Poisson, Trace
+from warmfront.experiments.scenarios.schema import Trace
 from warmfront.experiments.scenarios.traces import read as read_trace
-from warmfront.experiments.scenarios.variants import COLUMNS
+from warmfront.experiments.scenarios.variants import read_table
 
 SCENARIO = "scenario.toml"
 
@@ -50,7 +51,7 @@ def from_table(table: Path, folder: Path) -> bool:
     """
     if not table.is_file():
         raise SetupError(f"{table}: no such file; wanted a CSV of variants, or the name of a task")
-    files.rows(table, COLUMNS)
+    read_table(table)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(table, folder / results.TABLE)
     base, predictions = table.parent / results.BASE, table.parent / results.PREDICTIONS
@@ -102,14 +103,14 @@ def scenario(
     lines = [
         *(['extends = "measured"'] if measured else []),
         f"description = {_text(f'{task}, arrivals of {arrivals.path.name}')}",
-        f"task = {_text(task)}", f"duration_s = {duration:g}", "",
+        f"task = {_text(task)}", f"duration_s = {duration!r}", "",
         "[variants]", f'table = "{results.TABLE}"', "",
         "[workload]", 'kind = "trace"', f"file = {_text(str(arrivals.path.resolve()))}",
-        f"function = {_text(arrivals.function)}", f"from_s = {arrivals.from_s:g}",
+        f"function = {_text(arrivals.function)}", f"from_s = {arrivals.from_s!r}",
         f"evenly = {str(arrivals.evenly).lower()}", "",
-        "[workload.stand_in]", 'kind = "poisson"', f"rate = {count / duration:g}", "",
+        "[workload.stand_in]", 'kind = "poisson"', f"rate = {count / duration!r}", "",
         "[[objective]]", f"deadlines_s = {list(objective.deadlines_s)}", f"on_miss = {_text(objective.on_miss)}",
-        *([] if objective.min_accuracy is None else [f"min_accuracy = {objective.min_accuracy:g}"]), "",
+        *([] if objective.min_accuracy is None else [f"min_accuracy = {objective.min_accuracy!r}"]), "",
         "[selector]", f"price_per_gb_s = {price!r}",
     ]  # fmt: skip
     path = folder / SCENARIO
@@ -119,9 +120,12 @@ def scenario(
 
 def _extent(arrivals: Arrivals) -> tuple[int, float]:
     """How many requests the part has, and its length: to the end of the second or minute of the last one."""
-    wanted = Trace(
-        file=str(arrivals.path), stand_in=Poisson(rate=0.0), function=arrivals.function, from_s=arrivals.from_s
-    )
+    wanted = Trace(file=str(arrivals.path), function=arrivals.function, from_s=arrivals.from_s)
+    if arrivals.function and "invocations" not in (columns := csv_file.read(arrivals.path, "a CSV of arrivals")[1]):
+        raise SetupError(
+            f"{arrivals.path}: found no functions, but the columns {', '.join(columns)}; wanted function, minute and "
+            f"invocations, or no --function {arrivals.function}"
+        )
     found = read_trace(wanted, arrivals.path, arrivals.duration_s or math.inf)
     if found.arrivals:
         return len(found.arrivals), math.floor(found.arrivals[-1].at_s) + 1.0

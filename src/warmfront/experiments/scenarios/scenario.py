@@ -11,14 +11,17 @@ from random import Random
 from statistics import NormalDist
 from typing import Any
 
+from msgspec import UNSET
+
 from warmfront.domain import OnMiss, Request, Spread, Weights
 from warmfront.errors import SetupError
 from warmfront.experiments.scenarios import files
 from warmfront.experiments.scenarios.arrivals import instants
-from warmfront.experiments.scenarios.schema import Phase, ScenarioFile, Streams, Trace
+from warmfront.experiments.scenarios.checks import check
+from warmfront.experiments.scenarios.schema import Phase, ScenarioFile, Streams, Timer, Trace
 from warmfront.experiments.scenarios.traces import Arrival, Recording
 from warmfront.experiments.scenarios.traces import read as read_trace
-from warmfront.experiments.scenarios.variants import Cast, cast, known
+from warmfront.experiments.scenarios.variants import Cast, cast
 from warmfront.experiments.simulation.world import Case, World
 from warmfront.selection.settings import SelectorSettings
 
@@ -56,15 +59,34 @@ class Scenario:
         return [draw.case(i, arrival) for i, arrival in enumerate(self.arrivals(seed))]
 
     def arrivals(self, seed: int) -> list[Arrival]:
-        """When requests come; those of a closed loop all at 0, since it is the answers that decide."""
+        """When requests come; those of a closed loop all at 0, since it is the answers that decide.
+
+        Raises SetupError when none comes.
+        """
         workload, rng = self.file.workload, Random(f"{seed}/arrivals")
         if isinstance(workload, Streams):
             return [Arrival(0.0)] * workload.requests
-        if not isinstance(workload, Trace):
-            return [Arrival(at) for at in instants(workload, self.duration_s, rng)]
-        if self.trace is None:
-            return [Arrival(at) for at in instants(workload.stand_in, self.duration_s, rng)]
-        return self.trace.draw(rng)
+        if self.trace is not None:
+            found = self.trace.draw(rng)
+        else:
+            drawn = workload.stand_in if isinstance(workload, Trace) else workload
+            assert drawn is not None  # as `load` sees to
+            found = [Arrival(at) for at in instants(drawn, self.duration_s, rng)]
+        if not found:
+            raise SetupError(
+                f"{self.name}: found no request in the {self.duration_s:g} s that are played (seed {seed}), wanted one "
+                f"at least: set a longer duration_s or {self._remedy()}"
+            )
+        return found
+
+    def _remedy(self) -> str:
+        """Which field of the workload makes requests come."""
+        workload, field = self.file.workload, "workload"
+        if isinstance(workload, Trace):
+            if self.trace is not None:
+                return "another workload.from_s"
+            workload, field = workload.stand_in or workload, "workload.stand_in"
+        return f"a shorter {field}.every_s" if isinstance(workload, Timer) else f"a higher {field}.rate"
 
 
 _PURPOSES = ("phase", "deadline", "region", "size", "input", "hardness", "luck")
@@ -138,10 +160,34 @@ def load(name_or_path: str | Path, data_dir: Path | None = None, overrides: Sequ
     """Read a scenario: shipped by that name, or a file.
 
     Measured traces and profiles come from `data_dir`, WARMFRONT_DATA or ../shared/data; where they are absent the
-    scenario's own stand-in is used, and `Scenario.sources` says so. `overrides` are FIELD=VALUE. Raises SetupError.
+    scenario's own stand-in is used, and `Scenario.sources` says so. A trace may lie beside the scenario's file as well.
+    `overrides` are FIELD=VALUE. Raises SetupError, which names the override that is to blame.
     """
     path = files.find(str(name_or_path))
+    try:
+        return _loaded(path, data_dir, overrides)
+    except SetupError as error:
+        blamed = _blamed(path, data_dir, overrides)
+        if blamed is None:
+            raise
+        said = str(error).removeprefix(f"{path}: ")
+        raise SetupError(said if said.startswith("--set ") else f"--set {blamed}: {said}") from None
+
+
+def _blamed(path: Path, data_dir: Path | None, overrides: Sequence[str]) -> str | None:
+    """The last override with which loading began to fail; None when it fails without any."""
+    for count in reversed(range(len(overrides))):
+        try:
+            _loaded(path, data_dir, overrides[:count])
+        except SetupError:
+            continue
+        return overrides[count]
+    return None
+
+
+def _loaded(path: Path, data_dir: Path | None, overrides: Sequence[str]) -> Scenario:
     file = files.read(path, overrides)
+    check(file, path)
     data = files.data_folder(data_dir)
     people = cast(file, path, data)
     sources = {"variants": people.source}
@@ -150,13 +196,17 @@ def load(name_or_path: str | Path, data_dir: Path | None = None, overrides: Sequ
         recorded = _predictions(file, path, people.order)
     trace = None
     if isinstance(file.workload, Trace):
-        where = data / file.workload.file if data is not None else None
-        if where is not None and where.is_file():
+        where = files.trace(file.workload.file, path, data)
+        if where is not None:
             trace = read_trace(file.workload, where, file.duration_s)
+        elif file.workload.stand_in is None or files.names_a_trace(path, overrides):
+            raise SetupError(
+                f"{path}: workload.file: found no {file.workload.file!r} beside the scenario, nor in "
+                f"{data or 'a data folder, since none is named (--data)'}; wanted a trace there, or a workload.stand_in"
+            )
         sources["arrivals"] = file.workload.file if trace else f"stand-in for {file.workload.file}"
-    _check(file, path)
     return Scenario(
-        name=path.stem, path=path, file=file, world=_world(file, people), settings=_settings(file, path),
+        name=path.stem, path=path, file=file, world=_world(file, people), settings=_settings(file),
         sources=sources, order=people.order, recorded=recorded, trace=trace,
     )  # fmt: skip
 
@@ -174,32 +224,25 @@ def _world(file: ScenarioFile, people: Cast) -> World:
     )  # fmt: skip
 
 
-def _settings(file: ScenarioFile, path: Path) -> SelectorSettings:
+def _settings(file: ScenarioFile) -> SelectorSettings:
     """The selectors know the platform's share of a start; `selector` sets whatever else they are told."""
     platform = file.platform
     values: dict[str, Any] = {"platform_start_s": Spread(p50=platform.start_p50_s, p95=platform.start_p95_s)}
-    known(path, "selector", list(file.selector), SelectorSettings.__slots__)
-    for name, value in file.selector.items():
-        values[name] = Spread(p50=value[0], p95=value[1]) if isinstance(value, list) else value
+    for name in file.selector.__struct_fields__:
+        value = getattr(file.selector, name)
+        if value is not UNSET:
+            values[name] = Spread(p50=value[0], p95=value[1]) if isinstance(value, tuple) else value
     return SelectorSettings(**values)
-
-
-def _check(file: ScenarioFile, path: Path) -> None:
-    if not file.objective:
-        raise SetupError(f"{path}: objective: found none, wanted at least one [[objective]] table")
-    if any(p.from_share is not None for p in file.objective) and all(p.from_share != 0 for p in file.objective):
-        raise SetupError(f"{path}: objective: found no phase from_share = 0, wanted one for the beginning")
-    if file.variants.correctness != "nested" and any(drift.accuracy is not None for drift in file.drift):
-        raise SetupError(f"{path}: drift.accuracy: found correctness {file.variants.correctness!r}, wanted 'nested'")
-    if not file.callers.regions or not file.callers.sizes_bytes:
-        raise SetupError(f"{path}: callers: found an empty list, wanted at least one region and one size")
 
 
 def _predictions(file: ScenarioFile, path: Path, order: Sequence[str]) -> tuple[tuple[int, tuple[bool, ...]], ...]:
     """Per recorded input its size (0: not recorded) and who is right about it."""
-    table = files.table(file.variants.predictions, path)
+    columns = ("label", *order)
+    table = files.table(file.variants.predictions, path, "variants.predictions", columns)
     found = []
-    for line, row in enumerate(files.rows(table, ("label", *order)), 2):
+    for line, row in enumerate(files.rows(table, columns), 2):
         size = int(files.number(table, line, row, "bytes", 0.0))
         found.append((size, tuple(row[name] == row["label"] for name in order)))
+    if not found:
+        raise SetupError(f"{table}: found no rows below the header, wanted one per input")
     return tuple(found)

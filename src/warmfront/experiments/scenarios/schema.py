@@ -7,12 +7,13 @@ field is an error.
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
+Times = tuple[Positive, Positive]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,7 +106,7 @@ StandIn = Poisson | Gamma | OnOff | Timer
 
 
 class Trace(Record, frozen=True, tag_field="kind", tag="trace"):
-    """Recorded arrivals from `file`, or those of `stand_in` when the file is not there.
+    """Recorded arrivals from `file`, beside the scenario or in the data folder; without it those of `stand_in`.
 
     The file has one of: `arrival_s` rows (`size_column` times `bytes_per_unit` is the size, if given); `second,
     requests` rows, or `requests` alone, one per second; `function, minute, invocations` rows, of which `function` is
@@ -113,7 +114,7 @@ class Trace(Record, frozen=True, tag_field="kind", tag="trace"):
     """
 
     file: str
-    stand_in: StandIn
+    stand_in: StandIn | None = None
     function: str = ""
     evenly: bool = False
     from_s: NotNegative = 0.0
@@ -185,8 +186,43 @@ class Selectors(Record, frozen=True):
     exchange_s: NotNegative = 1.0
 
 
+class Selector(Record, frozen=True):
+    """What selectors are told in place of SelectorSettings' defaults, field by field; a duration is [p50, p95]."""
+
+    network_s: Times | UnsetType = UNSET
+    platform_start_s: Times | UnsetType = UNSET
+    default_execution_s: Times | UnsetType = UNSET
+    default_cold_start_s: Times | UnsetType = UNSET
+    default_accuracy: Share | UnsetType = UNSET
+    default_memory_mb: Positive | UnsetType = UNSET
+    price_per_gb_s: NotNegative | UnsetType = UNSET
+    waiting_price_per_s: NotNegative | UnsetType = UNSET
+    transport_timeout_s: Positive | UnsetType = UNSET
+    can_probability: Share | UnsetType = UNSET
+    doomed_probability: Share | UnsetType = UNSET
+    hold_s: NotNegative | UnsetType = UNSET
+    presumed_start_timeout_s: Positive | UnsetType = UNSET
+    overdue_factor: Positive | UnsetType = UNSET
+    overdue_least_s: NotNegative | UnsetType = UNSET
+    backoff_s: Positive | UnsetType = UNSET
+    backoff_limit_s: Positive | UnsetType = UNSET
+    peer_hold_s: NotNegative | UnsetType = UNSET
+    max_lessons: Count | UnsetType = UNSET
+    hedge: bool | UnsetType = UNSET
+    hedge_share: Share | UnsetType = UNSET
+    learned_half_life_s: Positive | UnsetType = UNSET
+    max_pending: Count | UnsetType = UNSET
+    max_answered: Count | UnsetType = UNSET
+    recent_requests: Count | UnsetType = UNSET
+    may_keep: bool | UnsetType = UNSET
+    dry_run: bool | UnsetType = UNSET
+    max_warm_gb: NotNegative | UnsetType = UNSET
+    keep_ahead_s: Positive | UnsetType = UNSET
+    budget_gb_s_per_hour: Positive | UnsetType = UNSET
+
+
 class ScenarioFile(Record, frozen=True):
-    """A whole scenario file, what it extends included. `selector` sets fields of SelectorSettings by their names."""
+    """A whole scenario file, what it extends included."""
 
     description: str
     task: str
@@ -201,4 +237,4 @@ class ScenarioFile(Record, frozen=True):
     drift: tuple[Drift, ...] = ()
     feedback: Feedback = Feedback()
     selectors: Selectors = Selectors()
-    selector: dict[str, float | bool | list[Positive]] = {}
+    selector: Selector = Selector()

@@ -79,10 +79,11 @@ def read(workload: Trace, path: Path, duration_s: float) -> Recording:
 
 
 def _single(workload: Trace, path: Path, column: str, unit: float, duration_s: float) -> tuple[Arrival, ...]:
+    """In order of arrival, whatever the order of the rows."""
     start, found = workload.from_s, []
     for line, row in enumerate(files.rows(path, (column, *filter(None, [workload.size_column]))), 2):
         at = files.number(path, line, row, column) * unit - start
+        size = files.number(path, line, row, workload.size_column) if workload.size_column else None
         if 0 <= at < duration_s:
-            size = files.number(path, line, row, workload.size_column) if workload.size_column else None
             found.append(Arrival(at, None if size is None else round(size * workload.bytes_per_unit)))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda arrival: arrival.at_s))

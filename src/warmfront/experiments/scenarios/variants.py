@@ -82,16 +82,34 @@ def cast(file: ScenarioFile, path: Path, data: Path | None) -> Cast:
 
 
 def known(path: Path, field: str, given: Sequence[str], there: Mapping[str, object] | Sequence[str]) -> None:
-    """Raise SetupError when a name is not there."""
+    """Raise SetupError when a name is not there, or given twice."""
     if unknown := [name for name in given if name not in there]:
         raise SetupError(f"{path}: {field}: found {', '.join(unknown)}, wanted some of {', '.join(there)}")
+    if twice := [name for i, name in enumerate(given) if name in given[:i]]:
+        raise SetupError(f"{path}: {field}: found {', '.join(twice)} twice, wanted every name once")
 
 
 def _check_names(file: ScenarioFile, path: Path, everyone: Sequence[str]) -> None:
     known(path, "platform.always", file.platform.always, everyone)
-    known(path, "drift.variant", [drift.variant for drift in file.drift], everyone)
+    known(path, "drift.variant", list(dict.fromkeys(drift.variant for drift in file.drift)), everyone)
+    _check_drift(file, path, everyone)
     for i, declared in enumerate(file.declared):
         known(path, f"declared[{i}].variants", declared.variants, everyone)
+
+
+def _check_drift(file: ScenarioFile, path: Path, everyone: Sequence[str]) -> None:
+    """Somebody is there at first, and nobody changes before they appear or after they are gone."""
+    if {drift.variant for drift in file.drift if drift.appears} == set(everyone):
+        raise SetupError(f"{path}: drift: found that every variant appears later, wanted one that is there at first")
+    gone, there = set[str](), set(everyone) - {drift.variant for drift in file.drift if drift.appears}
+    for drift in sorted(file.drift, key=lambda drift: drift.at_s):
+        name = drift.variant
+        if name in gone or not (drift.appears or name in there):
+            when = "after it is gone" if name in gone else "before it appears"
+            raise SetupError(f"{path}: drift: found {name} at {drift.at_s:g} s, {when}; wanted nothing of it then")
+        there.add(name)
+        if drift.gone:
+            gone.add(name)
 
 
 def _placed(places: Mapping[str, Place], path: Path, facts: Sequence[Facts]) -> list[Facts]:
@@ -110,29 +128,45 @@ def _facts(file: ScenarioFile, path: Path, data: Path | None) -> tuple[list[Fact
     """The table's rows and where they are from."""
     if file.variants.family == "timm" and data is not None and (data / _TIMM_TABLE).is_file():
         return _timm(path, data / _TIMM_TABLE, file.variants.only), _TIMM_TABLE
-    table = files.table(file.variants.table, path)
-    found = []
-    for line, row in enumerate(files.rows(table, COLUMNS), 2):
-        found.append(_row(table, line, row))
+    found = read_table(files.table(file.variants.table, path, "variants.table", COLUMNS))
     stand_in = "stand-in " if file.variants.family else ""
     return found, stand_in + file.variants.table
 
 
-def _row(table: Path, line: int, row: Row) -> Facts:
-    def cell(column: str, default: float | None = None) -> float:
-        return files.number(table, line, row, column, default)
+def read_table(table: Path) -> list[Facts]:
+    """All rows of a variants table. Raises SetupError with file, line and column, also on one without rows."""
+    found: dict[str, Facts] = {}
+    for line, row in enumerate(files.rows(table, COLUMNS), 2):
+        one = _row(table, line, row)
+        if not one.name or one.name in found:
+            said = f"a second row of {one.name!r}" if one.name else "no name"
+            raise SetupError(f"{table}: line {line}: name: found {said}, wanted a name of its own for every variant")
+        found[one.name] = one
+    if not found:
+        raise SetupError(f"{table}: found no rows below the header, wanted one per variant")
+    return list(found.values())
 
-    try:
-        return Facts(
-            name=row["name"], accuracy=cell("accuracy"),
-            latency_s=Spread(p50=cell("latency_p50_s"), p95=cell("latency_p95_s")),
-            cold_start_s=Spread(p50=cell("cold_start_p50_s"), p95=cell("cold_start_p95_s")),
-            memory_mb=cell("memory_mb"), concurrency=int(cell("concurrency")), max_scale=int(cell("max_scale")),
-            latency_per_kib_s=cell("latency_per_kib_s", 0.0), slowdown_s=cell("slowdown_s", 0.0),
-            min_scale=int(cell("min_scale", 0.0)), target_percent=int(cell("target_percent", 0.0)) or None,
-        )  # fmt: skip
-    except ValueError as error:
-        raise SetupError(f"{table}: line {line}: {error}") from None
+
+def _row(table: Path, line: int, row: Row) -> Facts:
+    def spread(of: str) -> Spread:
+        p50 = files.number(table, line, row, f"{of}_p50_s", above=0)
+        p95 = files.number(table, line, row, f"{of}_p95_s", above=0)
+        if p95 < p50:
+            raise SetupError(
+                f"{table}: line {line}: {of}_p95_s: found {p95:g}, wanted {of}_p50_s, which is {p50:g}, or more"
+            )
+        return Spread(p50=p50, p95=p95)
+
+    return Facts(
+        name=(row["name"] or "").strip(), accuracy=files.number(table, line, row, "accuracy", most=1),
+        latency_s=spread("latency"), cold_start_s=spread("cold_start"),
+        memory_mb=files.number(table, line, row, "memory_mb", above=0),
+        concurrency=files.whole(table, line, row, "concurrency"), max_scale=files.whole(table, line, row, "max_scale"),
+        latency_per_kib_s=files.number(table, line, row, "latency_per_kib_s", 0.0),
+        slowdown_s=files.number(table, line, row, "slowdown_s", 0.0),
+        min_scale=files.whole(table, line, row, "min_scale", 0),
+        target_percent=files.whole(table, line, row, "target_percent", 0, most=100) or None,
+    )  # fmt: skip
 
 
 def _timm(path: Path, table: Path, models: Sequence[str]) -> list[Facts]:
@@ -140,16 +174,18 @@ def _timm(path: Path, table: Path, models: Sequence[str]) -> list[Facts]:
 
     A start loads fp32 weights at 60 MB/s after 0.6 s (and the platform's share); memory is 0.35 GB and twice them.
     """
-    published = {f"{row['model']}@{row['img_size']}": row for row in files.rows(table, _TIMM_COLUMNS)}
+    lines = enumerate(files.rows(table, _TIMM_COLUMNS), 2)
+    published = {f"{row['model']}@{row['img_size']}": (line, row) for line, row in lines}
     known(path, "variants.only", models, published)
     found = []
     for name in models:
-        row = published[name]
-        weights_mb = 4 * float(row["params_m"])
+        line, row = published[name]
+        weights_mb = 4 * files.number(table, line, row, "params_m", above=0)
+        latency_s = files.number(table, line, row, "cpu_b1_ms_i7_12700h", above=0) / 1000 + 0.005
         found.append(
             Facts(
-                name=name, accuracy=float(row["top1_pct"]) / 100,
-                latency_s=lognormal(float(row["cpu_b1_ms_i7_12700h"]) / 1000 + 0.005, 0.2),
+                name=name, accuracy=files.number(table, line, row, "top1_pct", most=100) / 100,
+                latency_s=lognormal(latency_s, 0.2),
                 cold_start_s=lognormal(0.6 + weights_mb / 60, 0.25), memory_mb=350 + 2 * weights_mb,
                 concurrency=1, max_scale=4, target_percent=100,
             )

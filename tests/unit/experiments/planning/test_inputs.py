@@ -52,6 +52,26 @@ def test_single_arrivals(tmp_path, table):
     assert [truth.variant.name for truth in scenario.world.truths] == ["small", "large"]
 
 
+def test_unsorted_arrivals(tmp_path, table):
+    """In order, whatever the order of the rows; and nothing of a long trace's times is rounded away."""
+    scenario = made(tmp_path, table, "arrival_s\n1234567.5\n3\n20\n")
+    assert [arrival.at_s for arrival in scenario.arrivals(0)] == [3, 20, 1234567.5]
+    assert scenario.duration_s == 1234568
+
+
+def test_a_function_of_a_trace_without_functions(tmp_path, table):
+    """Would be passed over in silence."""
+    with pytest.raises(SetupError, match=r"trace.csv: found no functions, but the columns arrival_s; .*--function f"):
+        made(tmp_path, table, "arrival_s\n1\n", function="f")
+
+
+def test_a_wrong_table_is_named_itself(tmp_path, table):
+    """Not its copy."""
+    table.write_text(TABLE.replace("0.9", "90"))
+    with pytest.raises(SetupError, match=rf"^{table}: line 3: accuracy: found '90', wanted a number from 0 to 1"):
+        inputs.from_table(table, tmp_path / "p")
+
+
 def test_counts_by_the_minute(tmp_path, table):
     """Three in the second minute and one in the fourth, of this function; from the second minute on it is 180 s."""
     trace = "function,minute,invocations\nf,1,3\nf,3,1\ng,9,50\n"
@@ -80,6 +100,7 @@ def test_a_part_of_a_gzipped_trace(tmp_path, table):
     [
         ("when\n1\n", "found the columns when; wanted arrival_s, or second and requests"),
         ("second,requests\n0,0\n", "found no arrivals from 0 s on"),
+        ("arrival_s\n-1\n", "line 2: arrival_s: found '-1', wanted a number, 0 or more"),
         ("arrival_s\nsoon\n", "line 2: arrival_s: found 'soon', wanted a number"),
         ("second,requests\n0,many\n", "line 2: requests: found 'many', wanted a whole number"),
         ("arrival_s\n", "found no rows below a header; wanted arrivals"),
