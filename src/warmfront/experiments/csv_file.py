@@ -13,8 +13,8 @@ from warmfront.errors import SetupError
 Row = Mapping[str, str]
 
 
-def read(path: Path, wanted: str) -> tuple[list[Row], Sequence[str]]:
-    """All rows, and the columns that the header names.
+def read(path: Path, wanted: str) -> tuple[list[tuple[int, Row]], Sequence[str]]:
+    """All rows, each with the number of the line that it ends on, and the columns that the header names.
 
     Raises:
         SetupError: no such file, not in UTF-8, not a CSV, a row with more cells than the header; the message says what
@@ -24,7 +24,7 @@ def read(path: Path, wanted: str) -> tuple[list[Row], Sequence[str]]:
         data = path.read_bytes()
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        return [_whole(path, reader.line_num, row) for row in reader], reader.fieldnames or ()
+        return [(reader.line_num, _whole(path, reader.line_num, row)) for row in reader], reader.fieldnames or ()
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror or error}; wanted {wanted}") from None
     except UnicodeDecodeError as error:

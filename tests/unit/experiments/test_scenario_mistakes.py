@@ -74,6 +74,7 @@ def test_published_figures(tmp_path):
     ("rows", "wanted"),
     [
         ("arrival_s\n1\nnan\n", "t.csv: line 3: arrival_s: found 'nan', wanted a number, 0 or more"),
+        ("arrival_s\n1\n\n\nsoon\n", "t.csv: line 5: arrival_s: found 'soon', wanted a number, 0 or more"),
         ("arrival_s\n1\ninf\n", "t.csv: line 3: arrival_s: found 'inf', wanted a number, 0 or more"),
         ("arrival_s\n-1\n2\n", "t.csv: line 2: arrival_s: found '-1', wanted a number, 0 or more"),
         ("arrival_s,size\n1,nan\n", "t.csv: line 2: size: found 'nan', wanted a number, 0 or more"),

@@ -140,7 +140,7 @@ def _revisions(measured: Path) -> dict[str, str]:
     """Which revision of each variant is in the table there; empty when none was measured."""
     try:
         figures = msgspec.json.decode((measured / results.FIGURES).read_bytes())
-        names = {row["name"] for row in files.rows(measured / results.TABLE, ("name",))}
+        names = {row["name"] for _, row in files.rows(measured / results.TABLE, ("name",))}
         return {one["variant"]: one["revision"] for one in figures if one["variant"] in names}
     except (OSError, SetupError, msgspec.DecodeError, KeyError, TypeError):
         return {}

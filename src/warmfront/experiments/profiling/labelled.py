@@ -77,7 +77,7 @@ def read(
         )
     binary = chosen.endswith(_BASE64)
     samples = []
-    for line, row in enumerate(rows, 2):
+    for line, row in rows:
         label = row.get(label_column) or ""
         if not label:
             raise SetupError(f"{path}: line {line}: {label_column} is empty; wanted the right answer to this input")

@@ -66,8 +66,8 @@ def names_a_trace(path: Path, overrides: Sequence[str]) -> bool:
     return "stand_in" not in next(said, {"stand_in"})
 
 
-def rows(path: Path, columns: Sequence[str]) -> list[Row]:
-    """The rows of a CSV file, or a gzipped one, that must have these columns."""
+def rows(path: Path, columns: Sequence[str]) -> list[tuple[int, Row]]:
+    """The rows of a CSV file, or a gzipped one, that must have these columns, each with its line."""
     wanted = f"a CSV file with the columns {', '.join(columns)}" if columns else "a CSV file"
     found, there = csv_file.read(path, wanted)
     if missing := [column for column in columns if column not in there]:

@@ -240,7 +240,7 @@ def _predictions(file: ScenarioFile, path: Path, order: Sequence[str]) -> tuple[
     columns = ("label", *order)
     table = files.table(file.variants.predictions, path, "variants.predictions", columns)
     found = []
-    for line, row in enumerate(files.rows(table, columns), 2):
+    for line, row in files.rows(table, columns):
         size = int(files.number(table, line, row, "bytes", 0.0))
         found.append((size, tuple(row[name] == row["label"] for name in order)))
     if not found:

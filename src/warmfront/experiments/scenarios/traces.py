@@ -46,7 +46,7 @@ def read(workload: Trace, path: Path, duration_s: float) -> Recording:
     rows = files.rows(path, ())
     if not rows:
         raise SetupError(f"{path}: found no rows below a header; wanted arrivals")
-    columns = rows[0]
+    columns = rows[0][1]
     start, end = workload.from_s, workload.from_s + duration_s
     for column, unit in (("arrival_s", 1.0), ("arrival_ms", 1e-3)):
         if column in columns:
@@ -55,18 +55,18 @@ def read(workload: Trace, path: Path, duration_s: float) -> Recording:
         files.rows(path, ("function", "minute"))
         counts = [
             (files.whole(path, line, row, "minute"), files.whole(path, line, row, "invocations"))
-            for line, row in enumerate(rows, 2)
+            for line, row in rows
             if row["function"] == workload.function
         ]
         if not counts:
-            there = ", ".join(sorted({row["function"] for row in rows})[:_SHOWN])
+            there = ", ".join(sorted({row["function"] or "" for _, row in rows})[:_SHOWN])
             raise SetupError(f"{path}: function: found no {workload.function!r} in it, wanted one such as {there}")
         unit_s = 60.0
     elif "requests" in columns:
         counts = [
-            (files.whole(path, line, row, "second") if row.get("second") else line - 2,
+            (files.whole(path, line, row, "second") if row.get("second") else number,
              files.whole(path, line, row, "requests"))
-            for line, row in enumerate(rows, 2)
+            for number, (line, row) in enumerate(rows)
         ]  # fmt: skip
         unit_s = 1.0
     else:
@@ -81,7 +81,7 @@ def read(workload: Trace, path: Path, duration_s: float) -> Recording:
 def _single(workload: Trace, path: Path, column: str, unit: float, duration_s: float) -> tuple[Arrival, ...]:
     """In order of arrival, whatever the order of the rows."""
     start, found = workload.from_s, []
-    for line, row in enumerate(files.rows(path, (column, *filter(None, [workload.size_column]))), 2):
+    for line, row in files.rows(path, (column, *filter(None, [workload.size_column]))):
         at = files.number(path, line, row, column) * unit - start
         size = files.number(path, line, row, workload.size_column) if workload.size_column else None
         if 0 <= at < duration_s:

@@ -136,7 +136,7 @@ def _facts(file: ScenarioFile, path: Path, data: Path | None) -> tuple[list[Fact
 def read_table(table: Path) -> list[Facts]:
     """All rows of a variants table. Raises SetupError with file, line and column, also on one without rows."""
     found: dict[str, Facts] = {}
-    for line, row in enumerate(files.rows(table, COLUMNS), 2):
+    for line, row in files.rows(table, COLUMNS):
         one = _row(table, line, row)
         if not one.name or one.name in found:
             said = f"a second row of {one.name!r}" if one.name else "no name"
@@ -174,8 +174,8 @@ def _timm(path: Path, table: Path, models: Sequence[str]) -> list[Facts]:
 
     A start loads fp32 weights at 60 MB/s after 0.6 s (and the platform's share); memory is 0.35 GB and twice them.
     """
-    lines = enumerate(files.rows(table, _TIMM_COLUMNS), 2)
-    published = {f"{row['model']}@{row['img_size']}": (line, row) for line, row in lines}
+    rows = files.rows(table, _TIMM_COLUMNS)
+    published = {f"{row['model']}@{row['img_size']}": (line, row) for line, row in rows}
     known(path, "variants.only", models, published)
     found = []
     for name in models:
