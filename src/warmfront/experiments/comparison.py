@@ -1,7 +1,8 @@
 """Policies compared on a scenario: run by seed, over all cores, picked up where they stopped, and summed up.
 
-A run is remembered in `runs/` of the output folder with a digest of the scenario and of the code that made it; one with
-another digest is run again. Same scenario, policies and seeds, same `summary.json`, however many cores there are.
+A run is remembered in `runs/` of the output folder with a digest of the scenario, of all data that it read and of the
+code that made it; one with another digest is run again. Same scenario, policies and seeds, same `summary.json`,
+however many cores there are.
 """
 
 import hashlib
@@ -93,13 +94,15 @@ class Job:
 
 
 @cache
-def _loaded(scenario: str, overrides: tuple[str, ...], data: str | None) -> Scenario:
+def _loaded(scenario: str, overrides: tuple[str, ...], data: str | None, digest: str) -> Scenario:  # noqa: ARG001
+    """Read once per process and digest: data that changed is read again."""
     return load(scenario, None if data is None else Path(data), overrides)
 
 
 def digest(scenario: Scenario) -> str:
-    """A name for the scenario, the data it read, and the code that plays it."""
-    made = hashlib.sha256(msgspec.json.encode((scenario.file, sorted(scenario.sources.items()))))
+    """A name for the scenario, what was read for it (table, predictions, trace), and the code that plays it."""
+    read = (scenario.world, scenario.order, scenario.recorded, scenario.trace)
+    made = hashlib.sha256(msgspec.json.encode((scenario.file, sorted(scenario.sources.items()), read)))
     root = Path(str(files("warmfront")))
     for part in _CODE:
         place = root / part
@@ -110,7 +113,7 @@ def digest(scenario: Scenario) -> str:
 
 def play(job: Job) -> Result:
     """One run and its figures."""
-    scenario = _loaded(job.scenario, job.overrides, job.data)
+    scenario = _loaded(job.scenario, job.overrides, job.data, job.digest)
     if job.policy == OPTIMUM:
         return _optimum(scenario, job)
     run = contender(job.policy).play(scenario, job.seed)

@@ -10,11 +10,11 @@
     clairvoyant        an oracle: sees how this request would end with each variant, and nothing of the next one
     offline-optimum    an oracle: the best that could have been done with all arrivals known; it makes no rows
 
-What must not live here: judging.
+The last three take none of this, but for `clairvoyant@keep:A+B`. What must not live here: judging.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -30,7 +30,11 @@ from warmfront.selection.policies import POLICIES
 from warmfront.selection.selector import Selector, SelectorSettings
 
 OPTIMUM = "offline-optimum"
-_OPTION = re.compile("@(?=no-keep|no-plan|hedge|keep:)")
+BESIDE = (COCKTAIL, CLAIRVOYANT, OPTIMUM)  # they are compared as well, and no selector runs them
+_OPTION = re.compile("@(?=(?:no-keep|no-plan|hedge)(?:@|$)|keep:)")
+_OPTIONS = "@no-keep, @no-plan, @hedge or @keep:VARIANT+VARIANT"
+_TAKES = {COCKTAIL: (), CLAIRVOYANT: ("keep",), OPTIMUM: ()}  # which options do anything; with a policy all do
+_SOME = ("cheapest", "all")
 _MIN_SCALE = "autoscaling.knative.dev/min-scale"
 
 
@@ -52,12 +56,14 @@ class Contender:
         truths = scenario.world.truths
         names = {truth.variant.name for truth in truths}
         kept = set(self.kept)
+        if unknown := sorted(kept - names - set(_SOME)):
+            wanted = f"some of {', '.join([*sorted(names), *_SOME])}"
+            more = f"; or, after an @, {_OPTIONS}" if "@" in "".join(unknown) else ""
+            raise SetupError(f"{self.name}: found {', '.join(unknown)}, wanted {wanted}{more}")
         if "all" in kept:
             kept = set(names)
         if "cheapest" in kept:
             kept = kept - {"cheapest"} | {min(truths, key=lambda truth: truth.memory_mb).variant.name}
-        if unknown := sorted(kept - names):
-            raise SetupError(f"{self.name}: found {', '.join(unknown)}, wanted some of {', '.join(sorted(names))}")
         return replace(scenario.world, truths=tuple(_kept(t) if t.variant.name in kept else t for t in truths))
 
     def settings(self, scenario: Scenario) -> SelectorSettings:
@@ -69,20 +75,30 @@ class Contender:
         )  # fmt: skip
 
     def selector(self, scenario: Scenario, seed: int) -> Callable[[], Selector]:
-        """Makes its selectors, each with a stream of chance of its own."""
+        """Makes its selectors, each with a stream of chance of its own. SetupError where no selector runs it.
+
+        The clairvoyant's only says who may be asked, as `effective` would.
+        """
         chance = Random(f"{seed}/policy")
         settings = self.settings(scenario)
-        policy = POLICIES.get(self.policy, POLICIES["effective"])
+        name = "effective" if self.policy == CLAIRVOYANT else self.policy
+        if name not in POLICIES:
+            raise SetupError(f"{self.name}: found no policy of a selector, wanted one of {', '.join(POLICIES)}")
+        policy = POLICIES[name]
         return lambda: Selector(policy=policy(rng=Random(chance.random())), settings=settings)
 
     def play(self, scenario: Scenario, seed: int, *, explain: bool = False) -> Run:
         """One run of the scenario; with `explain` every decision is a row. SetupError where there are none."""
-        world, cases = self.world(scenario), scenario.cases(seed)
-        selector, run_id = self.selector(scenario, seed), f"{scenario.name}/{self.name}/{seed}"
+        if self.policy == OPTIMUM:
+            raise SetupError(
+                f"found {OPTIMUM}, which makes no rows, wanted a policy; `warmfront compare` has its figures"
+            )
+        world, cases, run_id = self.world(scenario), scenario.cases(seed), f"{scenario.name}/{self.name}/{seed}"
         if self.policy == COCKTAIL:
             if explain:
                 raise SetupError(f"found {COCKTAIL}, wanted a policy that decides: its members all answer")
             return cocktail(world, cases, seed=seed, run_id=run_id, until_s=scenario.duration_s)
+        selector = self.selector(scenario, seed)
         if self.policy == CLAIRVOYANT:
             hold_s = float(scenario.file.platform.window_s)
             return clairvoyant(
@@ -95,12 +111,13 @@ class Contender:
 def contender(name: str) -> Contender:
     """The contender of that name. Raises SetupError with what there is."""
     policy, *options = _OPTION.split(name)  # the names of variants may have an @ in them
-    known = [*sorted(POLICIES), COCKTAIL, CLAIRVOYANT, OPTIMUM]
+    known = [*sorted(POLICIES), *BESIDE]
     policy, at, option = policy.partition("@")
     if at:
-        raise SetupError(f"{name}: found @{option}, wanted @no-keep, @no-plan, @hedge or @keep:VARIANT+VARIANT")
+        raise SetupError(f"{name}: found @{option}, wanted {_OPTIONS}")
     if policy not in known:
         raise SetupError(f"found policy {policy!r}, wanted one of {', '.join(known)}")
+    _check(name, policy, options)
     made = Contender(name=name, policy=policy)
     for option in options:
         if option == "no-keep":
@@ -112,6 +129,23 @@ def contender(name: str) -> Contender:
         else:
             made = replace(made, kept=tuple(option.removeprefix("keep:").split("+")))
     return made
+
+
+def _check(name: str, policy: str, options: Sequence[str]) -> None:
+    """SetupError for an option that would do nothing."""
+    kinds = [option.partition(":")[0] for option in options]
+    for kind, option in zip(kinds, options, strict=True):
+        if kind not in _TAKES.get(policy, kinds):
+            takes = " or ".join(f"{policy}@{one}:VARIANT+VARIANT" for one in _TAKES[policy])
+            wanted = f"{policy} alone" + (f" or {takes}" if takes else "")
+            raise SetupError(f"{name}: found @{option}, which does nothing to {policy}; wanted {wanted}")
+        if kinds.count(kind) > 1:
+            raise SetupError(f"{name}: found @{kind} {kinds.count(kind)} times, wanted it once")
+        if kind == "keep" and "" in option.removeprefix("keep:").split("+"):
+            raise SetupError(
+                f"{name}: found @{option}, wanted a name on each side of +: "
+                "@keep:VARIANT+VARIANT, @keep:cheapest or @keep:all"
+            )
 
 
 def _kept(truth: Truth) -> Truth:

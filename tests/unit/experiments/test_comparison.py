@@ -50,12 +50,38 @@ def test_names_of_variants_may_have_an_at_in_them():
     assert (made.policy, made.may_plan, made.kept) == ("effective", False, ("net@224", "large@384"))
 
 
+def test_the_clairvoyant_may_have_variants_kept(scenario):
+    """An operator keeps them, whoever chooses."""
+    assert kept(scenario, "clairvoyant@keep:cheapest") == ["pycld2"]
+
+
+def test_who_makes_no_rows_cannot_be_simulated(scenario):
+    """Nobody else plays under the optimum's name; and no selector runs Cocktail."""
+    with pytest.raises(SetupError, match="found offline-optimum, which makes no rows, wanted a policy"):
+        contender("offline-optimum").play(scenario, 0)
+    with pytest.raises(SetupError, match=r"cocktail: found no policy of a selector, wanted one of effective, "):
+        contender("cocktail").selector(scenario, 0)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("cleverest", "found policy 'cleverest', wanted one of .*effective.*clairvoyant, offline-optimum"),
         ("effective@keen", "found @keen, wanted @no-keep"),
-        ("effective@keep:cld9", "found cld9, wanted some of .*pycld2"),
+        ("effective@keep:cld9", "found cld9, wanted some of .*pycld2.*, cheapest, all$"),
+        ("effective@keep:all+cld9", "found cld9, wanted some of"),
+        ("effective@no-keeper", "found @no-keeper, wanted @no-keep, @no-plan, @hedge or @keep:"),
+        ("effective@hedged", "found @hedged, wanted @no-keep, @no-plan, @hedge or @keep:"),
+        ("effective@keep:pycld2@hedged", "found pycld2@hedged, wanted some of .*; or, after an @, @no-keep"),
+        ("effective@keep:", "found @keep:, wanted a name on each side of .*@keep:cheapest"),
+        ("effective@keep:pycld2@keep:all", "found @keep 2 times, wanted it once"),
+        (
+            "offline-optimum@no-keep",
+            "found @no-keep, which does nothing to offline-optimum; wanted offline-optimum alone",
+        ),
+        ("offline-optimum@keep:cheapest", "found @keep:cheapest, which does nothing to offline-optimum"),
+        ("cocktail@no-keep", "found @no-keep, which does nothing to cocktail; wanted cocktail alone"),
+        ("clairvoyant@no-plan", "which does nothing to clairvoyant; wanted clairvoyant alone or clairvoyant@keep:"),
     ],
 )
 def test_an_unknown_contender_is_refused_before_anything_runs(scenario, tmp_path, name, said):
@@ -117,6 +143,50 @@ def test_other_scenario_or_broken_file_is_played_again(scenario, tmp_path, monke
     other = load("langid-poisson-0.1", overrides=[*SHORT, "platform.window_s=10"])
     list(compare(other, ["fastest"], [0], folder, overrides=[*SHORT, "platform.window_s=10"]))
     assert len(set(played)) == 2
+
+
+TABLE = (
+    "name,accuracy,latency_p50_s,latency_p95_s,cold_start_p50_s,cold_start_p95_s,memory_mb,concurrency,max_scale\n"
+    "one,{accuracy},0.01,0.02,3,4,5,4,2\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("mine.csv", TABLE.format(accuracy=1.0), TABLE.format(accuracy=0.0)),
+        ("trace.csv", "arrival_s\n10\n20\n", "arrival_s\n10\n30\n"),
+        ("said.csv", "label,one\na,a\n", "label,one\na,b\n"),
+    ],
+)
+def test_edited_data_is_played_again(tmp_path, file, before, after):
+    """Under the same name and with the same scenario file: the table, the trace, the predictions."""
+    texts = {
+        "mine.csv": TABLE.format(accuracy=1.0), "trace.csv": "arrival_s\n10\n20\n",
+        "said.csv": "label,one\na,a\n",
+    }  # fmt: skip
+    recorded = 'correctness = "recorded"\npredictions = "said.csv"\n' if file == "said.csv" else ""
+    (tmp_path / "own.toml").write_text(
+        f'description = "Own"\ntask = "t"\nduration_s = 60\n[variants]\ntable = "mine.csv"\n{recorded}'
+        '[workload]\nkind = "trace"\nfile = "trace.csv"\n[workload.stand_in]\nkind = "poisson"\nrate = 1\n'
+        "[[objective]]\ndeadlines_s = [10.0]\n"
+    )
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+
+    def played() -> comparison.Result:
+        own = load(tmp_path / "own.toml", tmp_path)
+        (one,) = compare(own, ["fastest"], [0], tmp_path / "out", data=tmp_path)
+        return one
+
+    (tmp_path / file).write_text(before)
+    first = played()
+    assert played().digest == first.digest
+    (tmp_path / file).write_text(after)
+    second = played()
+    assert second.digest != first.digest
+    if file != "trace.csv":
+        assert (first.summary.effective_accuracy, second.summary.effective_accuracy) == (1.0, 0.0)
 
 
 def test_two_processes_give_the_same_summary(scenario, tmp_path):
