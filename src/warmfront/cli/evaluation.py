@@ -42,6 +42,11 @@ class Seeds(click.ParamType[list[int]]):
         )
 
 
+def counted(seeds: int) -> str:
+    """`1 seed`, `10 seeds`."""
+    return f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
+
+
 class PolicyOption(click.Option):
     """An option that names policies. Its help lists them; they are imported when somebody asks for it."""
 

@@ -50,7 +50,13 @@ _LONG_S = 600.0
     help="Of a GB-second, in right answers in time.",
 )
 @click.option("--policy", cls=PolicyOption, default="effective@no-keep", show_default=True, help="How is chosen.")
-@click.option("--seeds", type=Seeds(), default="100-104", show_default=True, help="On which the best are judged.")
+@click.option(
+    "--seeds",
+    type=Seeds(),
+    default="100-104",
+    show_default=True,
+    help="On which the best are judged; a gain on fewer than 5 is not taken for real.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a field of the scenario.")
 @click.option("--profiles", type=FOLDER, default="build/profile", show_default=True, help="Where profile measured.")
 @click.option("--out", type=FOLDER, default="build/plan", show_default=True, help="Folder for scenario and manifests.")

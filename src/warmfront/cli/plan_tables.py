@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
+from warmfront.cli.evaluation import counted
 from warmfront.experiments.metrics import Interval
 from warmfront.experiments.planning.candidates import Candidate, Setting
-from warmfront.experiments.planning.search import Plan
+from warmfront.experiments.planning.search import LEAST_SEEDS, Plan
 from warmfront.experiments.planning.trials import Judged
 
 
@@ -47,20 +48,21 @@ def variants(best: Judged, present: Candidate) -> Table:
 
 def verdict(plan: Plan) -> Iterator[str]:
     """What is gained beyond the present, whether that is beyond chance, and who is never asked."""
-    best, seeds = plan.best, len(plan.best.utilities)
-    gain = best.gain(plan.present)
+    best, count = plan.best, len(plan.best.utilities)
+    gain, seeds = _gain(best.gain(plan.present), count), counted(count)
     if plan.pays:
-        yield f"better than now by {_gain(gain)} of utility per request ({seeds} seeds, paired)"
+        yield f"better than now by {gain} of utility per request ({seeds}, paired)"
     elif best.trial == plan.present.trial:
         yield "leave it as it is: nothing that was tried is better"
     else:
+        least = f"; at least {LEAST_SEEDS} are wanted" if count < LEAST_SEEDS else ""
         yield (
-            f"leave it as it is: the best is better by {_gain(gain)} of utility per request, "
-            f"which {seeds} seeds cannot tell from chance (more: --seeds 100-119)"
+            f"leave it as it is: the best is better by {gain} of utility per request, "
+            f"which {seeds} cannot tell from chance (more: --seeds 100-119{least})"
         )
     if plan.keeping_pays:
         more = plan.keeper.gain(best)
-        yield f"a selector that keeps by itself (WARMFRONT_KEEP_WARM=on) is better still, by {_gain(more)}"
+        yield f"a selector that keeps by itself (WARMFRONT_KEEP_WARM=on) is better still, by {_gain(more, count)}"
     idle = [name for name, _ in best.trial.candidate.settings if not best.answers.get(name)]
     if idle and (plan.pays or best.trial == plan.present.trial):
         yield f"never asked, so not needed for these arrivals: {', '.join(idle)}"
@@ -91,6 +93,8 @@ def _cells(one: Judged, per_day: float) -> list[Text]:
         f"{one.gb_s_per_request.mean * per_day / 3600:.1f}",
     ]  # fmt: skip
     utility = Text(f"{one.utility.mean:z.3f}\n")
+    if len(one.utilities) == 1:
+        return [utility, *map(Text, plain)]
     low, high = (f"{edge:z.3f}".replace("0.", ".", 1) for edge in (one.utility.low, one.utility.high))
     utility.append(f"{low} to {high}", style="dim not bold")
     return [utility, *map(Text, plain)]
@@ -104,5 +108,8 @@ def _limit(concurrency: int) -> str:
     return str(concurrency) if concurrency else "any"
 
 
-def _gain(gain: Interval) -> str:
+def _gain(gain: Interval, seeds: int) -> str:
+    """With its interval, which one seed does not have."""
+    if seeds == 1:
+        return f"{gain.mean:+z.4f}"
     return f"{gain.mean:+z.4f} ({gain.low:+z.4f} to {gain.high:+z.4f})"

@@ -22,7 +22,7 @@ def plan(tmp_path, monkeypatch):
     (tmp_path / "mine.csv").write_text(TABLE)
 
     def run(*args: str):
-        more = ["--arrivals", "trace.csv", "--workers", "1", "--seeds", "2", *args]
+        more = ["--arrivals", "trace.csv", "--workers", "1", "--seeds", "5", *args]
         return CliRunner().invoke(cli, ["plan", "mine.csv", *more], catch_exceptions=False)
 
     return run
@@ -44,6 +44,19 @@ def test_what_to_keep_and_how_to_do_it(plan, tmp_path):
     scaling = {one["metadata"]["name"]: one["spec"]["template"]["metadata"]["annotations"] for one in parts}
     assert scaling["cheap"]["autoscaling.knative.dev/min-scale"] == "1"
     assert scaling["dear"]["autoscaling.knative.dev/min-scale"] == "0"
+
+
+def test_one_seed_tells_nothing(plan):
+    """The gain is as large, without an interval and without a command."""
+    done = plan("--deadline", "500ms", "--policy", "effective@no-plan", "--seeds", "1")
+    said = " ".join(done.output.split())
+    assert done.exit_code == 0
+    assert "better than now" not in said
+    assert "leave it as it is: the best is better by +0." in said
+    assert "of utility per request, which 1 seed cannot tell from chance (more: --seeds 100-119; at least 5" in said
+    assert " to +0." not in said
+    assert not [line for line in done.output.splitlines() if line.startswith("kn ")]
+    assert not [line for line in done.output.splitlines() if line.strip().startswith(".")]
 
 
 def test_nothing_to_change(plan):
@@ -79,7 +92,7 @@ def test_a_table_has_no_services(plan):
 
 
 def test_who_is_not_asked_by_what_is_not_taken_up_is_not_named(plan, tmp_path):
-    """One request in time for a cold start of either: two seeds cannot tell a gain from chance, so all stays."""
+    """One request in time for a cold start of either: five seeds cannot tell a gain from chance, so all stays."""
     (tmp_path / "trace.csv").write_text("arrival_s\n1\n2\n")
     done = plan("--deadline", "5s", "--policy", "effective@no-plan")
     assert "leave it as it is" in done.output

@@ -21,6 +21,7 @@ KEEPER = "effective"  # the selector itself keeps what pays
 _BEST = 2  # warm sets that go on to the windows
 _FINAL = 3  # candidates that are judged in the end
 SAME = 5e-4  # right answers per request: a difference below one in two thousand is none
+LEAST_SEEDS = 5  # with fewer an interval over seeds says nothing about chance, and no gain is real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +40,16 @@ class Plan:
     @property
     def pays(self) -> bool:
         """Whether the best is better than what there is now, beyond chance."""
-        return self.best.gain(self.present).low > SAME
+        return _real(self.best, self.present)
 
     @property
     def keeping_pays(self) -> bool:
         """Whether the selector that keeps by itself is better than the best, beyond chance."""
-        return self.keeper.gain(self.best).low > SAME
+        return _real(self.keeper, self.best)
+
+
+def _real(better: Judged, worse: Judged) -> bool:
+    return len(better.utilities) >= LEAST_SEEDS and better.gain(worse).low > SAME
 
 
 def expected_runs(variants: int, search: int, final: int, *, concurrency: bool) -> int:

@@ -30,7 +30,14 @@ def world(folder: Path, rows: list[str], trace: str, deadline_s: float = 0.5, mo
 def planned(scenario: Scenario, policy: str = "effective@no-plan", *, concurrency: bool = False, **changes) -> Plan:
     stage = Stage(scenario, scenario.path.parent, (), None, played=lambda _: None)
     now = changes.get("now") or present(scenario)
-    return search(stage, now, policy=policy, seeds=[0], final_seeds=[100, 101], concurrency=concurrency)
+    return search(
+        stage,
+        now,
+        policy=policy,
+        seeds=[0],
+        final_seeds=range(100, 100 + changes.get("judged", 5)),
+        concurrency=concurrency,
+    )
 
 
 def sparse() -> str:
@@ -51,6 +58,16 @@ def test_keep_what_is_cheap_and_not_what_is_dear(tmp_path):
     assert plan.best.gain(plan.present).mean > 0.5
     before = dict(plan.present.trial.candidate.settings)
     assert dict(plan.best.trial.candidate.settings)["dear"] == before["dear"]
+
+
+@pytest.mark.parametrize("judged", [1, 4])
+def test_on_few_seeds_no_gain_is_real(tmp_path, judged):
+    """Keeping the cheap one gains more than half a right answer per request, and yet four seeds do not tell."""
+    plan = planned(world(tmp_path, [CHEAP, DEAR], sparse()), judged=judged)
+    assert plan.best.trial.candidate.kept == ("cheap",)
+    assert plan.best.gain(plan.present).low > 0.5
+    assert not plan.pays
+    assert not plan.keeping_pays
 
 
 def test_leave_it_as_it_is(tmp_path):
