@@ -37,7 +37,10 @@ _PLATFORMS = {"embedded": "laptop", "cluster": "cluster"}
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws requests and chance.")
 @click.option("--out", type=FOLDER, required=True, help="Folder for the records and fidelity.json.")
 @click.option(
-    "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".", help="Project folder."
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="Project folder, with knative/.  [default: .]",
 )
 @click.option(
     "-n", "--namespace", default="warmfront-experiment", show_default=True, help="On a cluster: made, and deleted."

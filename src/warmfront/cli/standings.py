@@ -1,11 +1,15 @@
 """How runs and comparisons are shown in a terminal: tables that fit 80 columns."""
 
+import re
+from collections.abc import Iterator
+
 from rich.table import Table
 from rich.text import Text
 
 from warmfront.experiments.comparison import Comparison, Standing
 from warmfront.experiments.metrics import Interval, Summary
 
+_POLICY = 17  # characters: what is left of 80
 _WORDS = {
     "requests": "requests",
     "utility": "utility per request",
@@ -52,37 +56,60 @@ def facts(summary: Summary) -> Table:
 
 
 def standings(comparison: Comparison) -> Table:
-    """Every policy, the best first: means, and beneath utility and regret their 95 % intervals."""
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("policy", width=18, overflow="fold")
+    """Every policy, the best first: means, and beneath utility and regret their 95 % intervals over several seeds."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("policy", width=_POLICY, overflow="fold")
     for heading in (
         "utility",
-        "right,\non time",
+        "right\non\ntime",
         "on\ntime",
-        "GB-s per\nrequest",
+        "GB-s\nper\nreq.",
         "cold\nwaits",
-        "starts\nof 1000",
+        "starts\nof\n1000",
         "regret",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, one in comparison.policies.items():
         best = name == next(iter(comparison.policies))
-        table.add_row(name, *_cells(one), style="bold" if best else None)
+        table.add_row(folded(name), *_cells(one, len(comparison.seeds) > 1), style="bold" if best else None)
     return table
 
 
-def _cells(one: Standing) -> list[Text]:
+def folded(name: str, width: int = _POLICY) -> str:
+    """A contender's name on lines of this width, broken before @, +, - or _; the former two if that will do."""
+    lines = [""]
+    for part in _wholes(name, width):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def _wholes(name: str, width: int) -> Iterator[str]:
+    """What is kept together."""
+    for part in re.split("(?=[@+])", name):
+        yield from [part] if len(part) <= width else re.split("(?<=.)(?=[-_])", part)
+
+
+def _cells(one: Standing, spread: bool) -> list[Text]:
     plain = [
         f"{one.effective_accuracy.mean:.3f}", f"{one.on_time.mean:.3f}", f"{one.gb_s_per_request.mean:.1f}",
         "-" if one.cold_wait_share is None else f"{one.cold_wait_share.mean:.1%}",
         "-" if one.starts_per_1000 is None else f"{one.starts_per_1000.mean:.0f}",
     ]  # fmt: skip
-    return [_cell(one.utility), *map(Text, plain), _cell(one.regret)]
+    return [_cell(one.utility, spread), *map(Text, plain), _cell(one.regret, spread)]
 
 
-def _cell(value: Interval) -> Text:
-    """The mean, and beneath it the interval without the zeros before the points."""
-    low, high = (f"{edge:.3f}".replace("0.", ".", 1) for edge in (value.low, value.high))
-    text = Text(f"{value.mean:.3f}\n")
-    text.append(f"{low}-{high}", style="dim not bold")
+def _cell(value: Interval, spread: bool) -> Text:
+    """The mean, and beneath it, if there is a `spread`, the interval without the zeros before the points."""
+    text = Text(f"{value.mean:z.3f}")
+    if spread:
+        text.append(f"\n{_edge(value.low)} to {_edge(value.high)}", style="dim not bold")
     return text
+
+
+def _edge(value: float) -> str:
+    """Five characters at most, a sign included, up to 99."""
+    if abs(value) < 0.9995:
+        return f"{value:z.3f}".replace("0.", ".", 1)
+    return f"{value:.2f}" if abs(value) < 9.995 else f"{value:.1f}"

@@ -27,6 +27,7 @@ from warmfront.experiments.scenarios import Scenario, load
 from warmfront.telemetry.records import ReplicaRow
 
 _MOST_VARIANTS = 10  # for which the optimum is computed: its time doubles with each
+_MANY_DEADLINES = 12  # up to so many are shown one by one
 _CODE = (
     "domain.py", "autoscaling", "selection", "experiments/simulation", "experiments/scenarios", "experiments/oracles",
     "experiments/several.py", "experiments/cocktail.py", "experiments/contenders.py", "experiments/metrics.py",
@@ -64,7 +65,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """`summary.json`. `regret` is against `reference`: the offline optimum if it was run, else the best policy."""
+    """`summary.json`. `regret` is against `reference`: the offline optimum if it was run, else the best policy.
+
+    What utility is made of (metrics.gained): `weighted` says whether requests have weights, `waiting_price_per_s` what
+    a second costs those without a deadline; None: there are none, or it costs nothing.
+    """
 
     scenario: str
     description: str
@@ -72,6 +77,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     overrides: list[str]
     seeds: list[int]
     price_per_gb_s: float
+    waiting_price_per_s: float | None
+    weighted: bool
     reference: str
     digest: str
     policies: dict[str, Standing]
@@ -123,7 +130,8 @@ def play(job: Job) -> Result:
             run.requests, run.replicas, price_per_gb_s=scenario.price_per_gb_s,
             waiting_price_per_s=scenario.settings.waiting_price_per_s,
         ),
-        calibration=metrics.calibration(run.requests), attainment=metrics.attainment(run.requests),
+        calibration=metrics.calibration(run.requests),
+        attainment=metrics.attainment(run.requests, few=_few_deadlines(scenario)),
         over_time=metrics.over_time(run.requests, scenario.duration_s),
         replicas=sorted(run.replicas, key=lambda one: (one.requested_s, one.variant)), end_s=run.end_s,
     )  # fmt: skip
@@ -175,7 +183,9 @@ def summarise(scenario: Scenario, overrides: Sequence[str], results: Sequence[Re
     regrets = metrics.regrets(utilities, reference)
     return Comparison(
         scenario=scenario.name, description=scenario.file.description, sources=scenario.sources,
-        overrides=list(overrides), seeds=seeds, price_per_gb_s=scenario.price_per_gb_s, reference=reference,
+        overrides=list(overrides), seeds=seeds, price_per_gb_s=scenario.price_per_gb_s,
+        waiting_price_per_s=_waiting_price_per_s(scenario),
+        weighted=any(phase.latency_weight is not None for phase in scenario.file.objective), reference=reference,
         digest=results[0].digest,
         policies={
             policy: _standing([by_policy[policy][seed] for seed in seeds], regrets[policy]) for policy in ranked
@@ -189,6 +199,23 @@ def write(comparison: Comparison, folder: Path) -> Path:
     path = folder / "summary.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(comparison), indent=1) + b"\n")
     return path
+
+
+def _waiting_price_per_s(scenario: Scenario) -> float | None:
+    """None where nobody pays it: with a deadline, or with no weight on latency."""
+    waiting = any(
+        not phase.deadlines_s and phase.deadline_multiple is None and phase.latency_weight != 0
+        for phase in scenario.file.objective
+    )
+    return (waiting and scenario.settings.waiting_price_per_s) or None
+
+
+def _few_deadlines(scenario: Scenario) -> bool:
+    """Whether a figure per deadline can be shown, in all runs alike; else they are put together."""
+    phases = scenario.file.objective
+    return all(phase.deadline_multiple is None for phase in phases) and (
+        len({deadline for phase in phases for deadline in phase.deadlines_s}) <= _MANY_DEADLINES
+    )
 
 
 def _standing(runs: Sequence[Result], regret: Sequence[float]) -> Standing:

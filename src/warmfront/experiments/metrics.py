@@ -19,7 +19,6 @@ from warmfront.telemetry.records import ReplicaRow, RequestRow
 PRICE_PER_GB_S = 0.001
 WAITING_PRICE_PER_S = 0.02
 RESAMPLES = 2000
-_MANY_DEADLINES = 12
 _BINS = 10
 _PARTS = 24
 
@@ -177,10 +176,11 @@ def calibration(requests: Iterable[RequestRow]) -> list[Bin]:
     ]  # fmt: skip
 
 
-def attainment(requests: Sequence[RequestRow]) -> list[Attainment]:
-    """Shares by deadline, the shortest first. More than 12 different ones are put together by powers of two."""
-    deadlines = {None if row.deadline_s is None else float(f"{row.deadline_s:.4g}") for row in requests}
-    few = len(deadlines) <= _MANY_DEADLINES
+def attainment(requests: Sequence[RequestRow], *, few: bool) -> list[Attainment]:
+    """Shares by deadline, the shortest first; unless there are `few` they are put together by powers of two.
+
+    Runs that are to be pooled must agree on that.
+    """
     groups: dict[float | None, list[RequestRow]] = {}
     for row in requests:
         groups.setdefault(_group(row.deadline_s, few=few), []).append(row)
@@ -232,7 +232,7 @@ def pool(parts: Sequence[Sequence[Bin]]) -> list[Bin]:
 
 
 def pool_attainment(parts: Sequence[Sequence[Attainment]]) -> list[Attainment]:
-    """The attainment of several runs together."""
+    """The attainment of several runs together, all of few deadlines or none."""
     return [
         Attainment(
             deadline_s=same[0].deadline_s, requests=sum(one.requests for one in same),

@@ -1,14 +1,20 @@
 """`simulate` and `compare` as they are typed."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from warmfront.cli.app import cli
+from warmfront.cli.standings import folded, standings
 from warmfront.errors import SetupError
+from warmfront.experiments import comparison
+from warmfront.experiments.comparison import Comparison, Standing
+from warmfront.experiments.metrics import Interval
 
 SHORT = ["--set", "duration_s=600"]
 
@@ -36,11 +42,85 @@ def test_compare_prints_a_table_and_writes_summary_and_report(tmp_path):
     assert lines[:2] == ["Four language identifiers, 0.1 requests per second.", "variants: langid_variants.csv"]
     assert sum(line.endswith("of 6 runs") for line in lines) == 4
     first = [line.split()[0] for line in lines if line.startswith(("fastest", "effective@", "offline-"))]
-    assert first == ["offline-optimum", "effective@no-keep@", "fastest"]
+    assert first == ["offline-optimum", "effective@no-keep", "fastest"]
     told = json.loads((tmp_path / "o" / "summary.json").read_text())
     assert told["overrides"] == ["duration_s=600"]
     assert list(told["policies"]) == ["offline-optimum", "effective@no-keep@keep:cheapest", "fastest"]
     assert (tmp_path / "o" / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    """Called `1 seed`."""
+    done = warmfront("compare", "langid-poisson-0.1", "--policies", "fastest", "--seeds", "1", "--out", "o", *SHORT)
+    assert "\n1 seed; regret against fastest; " in done.output
+    assert " to " not in done.output
+
+
+def test_an_interrupted_comparison_says_that_it_goes_on(monkeypatch):
+    """As profile does."""
+
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparison, "play", interrupted)
+    done = warmfront("compare", "langid-poisson-0.1", "--out", "o", "--workers", "1", *SHORT)
+    assert done.exit_code == 130
+    assert done.output.splitlines()[-1] == "stopped; the same command goes on from o"
+
+
+def test_losses_fit_and_read_well():
+    """Two negative intervals beside the longest figures, in 80 columns."""
+    wide = Interval(-0.128, -0.136, -0.12)
+    share, worst = Interval(1.0, 1.0, 1.0), Interval(1234.5, 1.0, 9999.0)
+    one = Standing(
+        utility=wide, effective_accuracy=share, on_time=share, gb_s_per_request=worst, cold_wait_share=share,
+        starts_per_1000=worst, regret=wide, also={}, calibration=[], attainment=[], over_time=[],
+    )  # fmt: skip
+    table = standings(
+        Comparison(
+            scenario="s", description="d", sources={}, overrides=[], seeds=[0, 1], price_per_gb_s=0.001,
+            waiting_price_per_s=None, weighted=False, reference="x", digest="d",
+            policies={"effective@no-keep@keep:cheapest": one},
+        )
+    )  # fmt: skip
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count("-.136 to -.120") for line in lines) == 2
+    assert [line.split()[0] for line in lines[-2:]] == ["effective@no-keep", "@keep:cheapest"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("effective", ["effective"]),
+        ("effective@no-keep@keep:cheapest", ["effective@no-keep", "@keep:cheapest"]),
+        ("clairvoyant@keep:aaaa+bbbb", ["clairvoyant", "@keep:aaaa+bbbb"]),
+        ("lowest-network-latency@no-plan", ["lowest-network", "-latency@no-plan"]),
+    ],
+)
+def test_names_break_at_their_parts(name, lines):
+    """Seventeen characters to a line."""
+    assert folded(name).splitlines() == lines
+
+
+def test_help_names_who_else_is_compared():
+    """And calls only regret's intervals paired."""
+    said = " ".join(warmfront("compare", "--help").output.split())
+    for name in ("cocktail", "clairvoyant", "offline-optimum"):
+        assert name in said
+    assert "those of regret over the differences seed by seed" in said
+    assert "paired bootstrap" not in said
+
+
+def test_an_experiment_elsewhere_says_what_folder_it_wants():
+    """Before anything is played."""
+    done = warmfront("experiment", "live-bursts", "--out", "o")
+    assert isinstance(done.exception, SetupError)
+    assert "found no knative/base/selector.yaml, wanted the project's folder: work there or give --root" in str(
+        done.exception
+    )
 
 
 def test_simulate_explains_every_decision(tmp_path):

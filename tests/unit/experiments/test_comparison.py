@@ -145,6 +145,43 @@ def test_other_scenario_or_broken_file_is_played_again(scenario, tmp_path, monke
     assert len(set(played)) == 2
 
 
+@pytest.mark.parametrize(
+    ("requests", "grouped"),
+    [("[0.1, 0.3, 1.0]", [0.1, 0.3, 1.0]), (f"{[0.1 * i for i in range(1, 14)]}", [0.125, 0.25, 0.5, 1.0, 2.0])],
+)
+def test_attainment_is_grouped_alike_in_all_runs(tmp_path, monkeypatch, requests, grouped):
+    """A dozen requests do not meet all of thirteen deadlines, and yet all runs put them together by powers of two, as
+    many deadlines are; of three each is shown.
+    """
+    monkeypatch.chdir(tmp_path)
+    changed = ["duration_s=120", f"objective=[{{deadlines_s={requests}}}]"]
+    scenario = load("langid-poisson-0.1", overrides=changed)
+    runs = list(compare(scenario, ["fastest"], range(5), tmp_path / "out", overrides=changed))
+    pooled = summarise(scenario, changed, runs).policies["fastest"].attainment
+    assert {one.deadline_s for one in pooled} <= set(grouped)
+    assert {one.deadline_s for run in runs for one in run.attainment} <= set(grouped)
+    assert sum(one.requests for one in pooled) == sum(run.summary.requests for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("objective", "weighted", "waiting"),
+    [
+        ("deadlines_s=[1.0]", False, None),
+        ("deadlines_s=[]", False, 0.02),
+        ("deadlines_s=[], latency_weight=0.5", True, 0.02),
+        ("deadlines_s=[], latency_weight=0", True, None),
+        ("deadlines_s=[1.0], latency_weight=0.5", True, None),
+    ],
+)
+def test_the_summary_says_what_utility_is_made_of(tmp_path, monkeypatch, objective, weighted, waiting):
+    """The price of waiting where somebody pays it: without a deadline, in proportion to latency's weight."""
+    monkeypatch.chdir(tmp_path)
+    changed = [*SHORT, f"objective=[{{{objective}}}]"]
+    scenario = load("langid-poisson-0.1", overrides=changed)
+    told = summarise(scenario, changed, list(compare(scenario, ["fastest"], [0], tmp_path / "out", overrides=changed)))
+    assert (told.weighted, told.waiting_price_per_s) == (weighted, waiting)
+
+
 TABLE = (
     "name,accuracy,latency_p50_s,latency_p95_s,cold_start_p50_s,cold_start_p95_s,memory_mb,concurrency,max_scale\n"
     "one,{accuracy},0.01,0.02,3,4,5,4,2\n"

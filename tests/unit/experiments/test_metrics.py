@@ -98,7 +98,7 @@ def test_attainment_by_deadline():
     rows = [
         request(0), request(1, correct=False), request(2, deadline_s=5.0, on_time=False), request(3, deadline_s=None),
     ]  # fmt: skip
-    assert metrics.attainment(rows) == [
+    assert metrics.attainment(rows, few=True) == [
         Attainment(deadline_s=1.0, requests=2, on_time=1.0, effective_accuracy=0.5),
         Attainment(deadline_s=5.0, requests=1, on_time=0.0, effective_accuracy=0.0),
         Attainment(deadline_s=None, requests=1, on_time=1.0, effective_accuracy=1.0),
@@ -108,7 +108,7 @@ def test_attainment_by_deadline():
 def test_many_deadlines_are_put_together():
     """Twenty from 0.1 to 2.0 s: up to 0.125, 0.25, 0.5, 1 and 2 s there are 1, 1, 3, 5 and 10."""
     rows = [request(i, deadline_s=0.1 * (i + 1)) for i in range(20)]
-    found = metrics.attainment(rows)
+    found = metrics.attainment(rows, few=False)
     assert [(one.deadline_s, one.requests) for one in found] == [(0.125, 1), (0.25, 1), (0.5, 3), (1.0, 5), (2.0, 10)]
     twice = metrics.pool_attainment([found, found])
     assert [one.requests for one in twice] == [2, 2, 6, 10, 20]

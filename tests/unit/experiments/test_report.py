@@ -1,15 +1,19 @@
 """The report: one file, nothing from elsewhere, the same bytes for the same figures."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from warmfront.experiments.comparison import Comparison, Result, compare, summarise
 from warmfront.experiments.report import write
+from warmfront.experiments.report.figures import plots
 from warmfront.experiments.scenarios import load
 
+GAINED = "Utility is what answers gained per request less 0.001 for each GB-second of replicas. An answer on time"
 POLICIES = ["effective", "fastest", "offline-optimum"]
 
 
@@ -69,6 +73,55 @@ def test_the_page_has_all_and_asks_for_nothing(compared, tmp_path):
     assert all(link.startswith("#") for link in page.links)
     assert {link[1:] for link in page.links} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
+
+
+@pytest.mark.parametrize(
+    ("weighted", "waiting", "said"),
+    [
+        (False, None, "Utility is the share right and on time less 0.001 for each GB-second of replicas."),
+        (False, 0.02, f"{GAINED} gains 1 when right. Without a deadline each second of waiting costs 0.02."),
+        (
+            True,
+            None,
+            f"{GAINED} gains 1 when right; with weights, latency's weight in any case and the rest when right.",
+        ),
+        (True, 0.02, "each second of waiting costs 0.02, with weights times latency's."),
+    ],
+)
+def test_it_says_what_utility_is(compared, tmp_path, weighted, waiting, said):
+    """For the scenario at hand; lines of the same utility are drawn where it is accuracy and memory alone."""
+    summary, results = compared
+    other = structs.replace(summary, weighted=weighted, waiting_price_per_s=waiting)
+    page = write(other, results, tmp_path).read_text("utf-8")
+    assert f"{said}</p>" in unescape(page)
+    assert ("Utility is the same along a dotted line" in page) == (not weighted and waiting is None)
+
+
+def test_intervals_are_called_what_they_are(compared, tmp_path):
+    """Only regret's are of differences; one seed has none."""
+    summary, results = compared
+    assert "those of regret over the differences seed by seed" in write(summary, results, tmp_path).read_text("utf-8")
+    single = write(structs.replace(summary, seeds=[0]), results, tmp_path).read_text("utf-8")
+    assert "One seed, 0: no intervals." in single
+    assert "<small>" not in single
+
+
+def test_many_policies_are_all_told_apart(compared):
+    """Forty: no two alike, none cut from the legend, and it is said that not all warm sets are shown."""
+    summary, results = compared
+    names = [f"policy-{i}" for i in range(40)]
+    many = structs.replace(summary, policies=dict.fromkeys(names, summary.policies["effective"]))
+    runs = [structs.replace(results[0], policy=name) for name in names]
+    drawn = {plot.name: plot for plot in plots(many, runs)}
+    assert drawn["warm-set"].caption.endswith("The best 4 of 40 policies.")
+    for name in ("over-time", "front", "attainment", "calibration"):
+        figure = drawn[name].figure
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        assert len(legend.get_texts()) == 40
+        assert legend.get_window_extent().y0 >= 0
+    lines = drawn["over-time"].figure.axes[0].lines
+    assert len({(one.get_color(), one.get_marker(), one.get_linestyle()) for one in lines}) == 40
 
 
 def test_plots_are_exported(compared, tmp_path):

@@ -20,6 +20,7 @@ from warmfront.function.dummy import difficulty
 from warmfront.kube.files import load_manifests
 from warmfront.selection.policies import POLICIES
 
+SELECTOR = Path("knative/base/selector.yaml")
 SEED = 0  # of the dummies: which inputs are hard
 _JITTER_SHARE = 0.45  # a uniform draw's 95th percentile is that share of its width above its median
 _PROBE = {"readinessProbe": {"httpGet": {"path": "/readyz"}}}
@@ -48,6 +49,10 @@ class Planned:
         }.items():  # fmt: skip
             if asks:
                 raise SetupError(f"{path}: {field}: found it set, which only a simulation can do")
+        if not (self.root / SELECTOR).is_file():
+            raise SetupError(
+                f"{self.root}: found no {SELECTOR}, wanted the project's folder: work there or give --root"
+            )
         if self.contender.policy not in POLICIES:
             raise SetupError(f"found policy {self.contender.policy!r}, wanted one of {', '.join(sorted(POLICIES))}")
         names = [service_name(truth.variant.name) for truth in self.scenario.world.truths]
@@ -74,7 +79,7 @@ class Planned:
 
     def selector(self) -> Object:
         """The selector's Service, told what this contender's selectors are told in the simulation."""
-        (made,) = copy.deepcopy(load_manifests(self.root / "knative" / "base" / "selector.yaml"))
+        (made,) = copy.deepcopy(load_manifests(self.root / SELECTOR))
         settings = self.contender.settings(self.scenario)
         told = {
             "WARMFRONT_POLICY": self.contender.policy, "WARMFRONT_SEED": str(self.seed), "WARMFRONT_LEARNED": "off",

@@ -9,7 +9,7 @@ import matplotlib as mpl
 
 from warmfront.experiments.comparison import Comparison, Result, Standing
 from warmfront.experiments.metrics import Interval
-from warmfront.experiments.report.figures import Plot, plots
+from warmfront.experiments.report.figures import Plot, plain, plots
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -105,8 +105,11 @@ def _inline(name: str, picture: str) -> str:
 def _facts(comparison: Comparison) -> str:
     seeds = comparison.seeds
     lines = [
-        f"{len(seeds)} seeds, {seeds[0]} to {seeds[-1]}; means, and beneath them paired bootstrap intervals of 95 %.",
-        f"Utility is the share right and on time less {comparison.price_per_gb_s:g} for each GB-second of replicas.",
+        f"{len(seeds)} seeds, {seeds[0]} to {seeds[-1]}; means, and beneath them bootstrap intervals of 95 % over "
+        "seeds, those of regret over the differences seed by seed."
+        if len(seeds) > 1
+        else f"One seed, {seeds[0]}: no intervals.",
+        _utility(comparison),
         f"Regret is against {comparison.reference}.",
         *(f"{what.capitalize()} from {source}." for what, source in comparison.sources.items()),
         *(f"Changed: {change}." for change in comparison.overrides),
@@ -114,18 +117,36 @@ def _facts(comparison: Comparison) -> str:
     return "\n".join(f'<p class="facts">{escape(line)}</p>' for line in lines)
 
 
+def _utility(comparison: Comparison) -> str:
+    """What utility is in this scenario."""
+    price, waiting = f"less {comparison.price_per_gb_s:g} for each GB-second of replicas", ""
+    if plain(comparison):
+        return f"Utility is the share right and on time {price}."
+    gains = "1 when right"
+    if comparison.weighted:
+        gains += "; with weights, latency's weight in any case and the rest when right"
+    if comparison.waiting_price_per_s is not None:
+        times = ", with weights times latency's" if comparison.weighted else ""
+        waiting = f" Without a deadline each second of waiting costs {comparison.waiting_price_per_s:g}{times}."
+    return f"Utility is what answers gained per request {price}. An answer on time gains {gains}.{waiting}"
+
+
 def _table(comparison: Comparison) -> str:
+    spread = len(comparison.seeds) > 1
     head = "".join(f"<th>{heading}</th>" for _, heading, _ in _COLUMNS)
-    rows = "\n".join(f"<tr><td>{escape(name)}</td>{_cells(one)}</tr>" for name, one in comparison.policies.items())
+    rows = "\n".join(
+        f"<tr><td>{escape(name)}</td>{_cells(one, spread)}</tr>" for name, one in comparison.policies.items()
+    )
     return f"<table><thead><tr><th>policy</th>{head}</tr></thead>\n<tbody>{rows}</tbody></table>"
 
 
-def _cells(one: Standing) -> str:
-    return "".join(_cell(getattr(one, field), digits) for field, _, digits in _COLUMNS)
+def _cells(one: Standing, spread: bool) -> str:
+    return "".join(_cell(getattr(one, field), digits, spread) for field, _, digits in _COLUMNS)
 
 
-def _cell(value: Interval | None, digits: int) -> str:
+def _cell(value: Interval | None, digits: int, spread: bool) -> str:
+    """The mean, and where there is a `spread` the interval beneath it."""
     if value is None:
         return "<td>-</td>"
-    edges = f"{value.low:.{digits}f} to {value.high:.{digits}f}"
-    return f"<td>{value.mean:.{digits}f}<small>{edges}</small></td>"
+    edges = f"<small>{value.low:.{digits}f} to {value.high:.{digits}f}</small>" if spread else ""
+    return f"<td>{value.mean:.{digits}f}{edges}</td>"
