@@ -201,7 +201,7 @@ def test_interrupted_it_goes_on(terminal) -> None:
     trace.write_text("arrival_s\n" + "".join(f"{200 * i}\n" for i in range(40)))
     done = here.run(
         "plan", "langid", "--arrivals", "trace.csv", "--deadline", "30ms", "--policy", "effective@no-plan",
-        "--workers", "1", "--seeds", "3", "--apply",
+        "--workers", "1", "--seeds", "5", "--apply",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "variants as measured" in done.stdout
