@@ -36,9 +36,14 @@ def cocktail(
 
     Raises SetupError for a closed loop or a world that changes: the model has neither.
     """
+    check(world)
+    return _Ensemble(world, cases, seed, run_id).run(until_s)
+
+
+def check(world: World) -> None:
+    """SetupError for a world that the model does not have."""
     if world.streams or world.changes:
         raise SetupError(f"{NAME}: found callers who wait or drift, wanted a scenario without")
-    return _Ensemble(world, cases, seed, run_id).run(until_s)
 
 
 def majority(accuracy: float, voters: int) -> float:

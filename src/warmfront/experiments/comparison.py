@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from warmfront.errors import SetupError
-from warmfront.experiments import metrics
+from warmfront.experiments import cocktail, metrics
 from warmfront.experiments.contenders import OPTIMUM, contender
 from warmfront.experiments.metrics import COMPARED, Attainment, Bin, Interval, Part, Summary
 from warmfront.experiments.oracles.offline import offline_optimum
@@ -143,12 +143,14 @@ def compare(
 ) -> Iterator[Result]:  # fmt: skip
     """Every policy with every seed: those remembered in `folder` first, then the others as they end.
 
-    Raises SetupError before anything runs when a policy is unknown or the optimum cannot be had.
+    Raises SetupError before anything runs when a policy is unknown, or the optimum or Cocktail cannot be had.
     """
     for policy in policies:
         contender(policy).world(scenario)
     if OPTIMUM in policies:
         _check_optimum(scenario)
+    if cocktail.NAME in policies:
+        cocktail.check(scenario.world)
     made, where = digest(scenario), None if data is None else str(data.resolve())
     jobs = [
         Job(scenario=str(scenario.path), overrides=tuple(overrides), data=where, policy=policy, seed=seed, digest=made)

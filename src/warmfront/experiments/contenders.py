@@ -143,8 +143,7 @@ def _check(name: str, policy: str, options: Sequence[str]) -> None:
             raise SetupError(f"{name}: found @{kind} {kinds.count(kind)} times, wanted it once")
         if kind == "keep" and "" in option.removeprefix("keep:").split("+"):
             raise SetupError(
-                f"{name}: found @{option}, wanted a name on each side of +: "
-                "@keep:VARIANT+VARIANT, @keep:cheapest or @keep:all"
+                f"{name}: found @{option}, wanted names after it: @keep:VARIANT+VARIANT, @keep:cheapest or @keep:all"
             )
 
 

@@ -73,7 +73,7 @@ def test_who_makes_no_rows_cannot_be_simulated(scenario):
         ("effective@no-keeper", "found @no-keeper, wanted @no-keep, @no-plan, @hedge or @keep:"),
         ("effective@hedged", "found @hedged, wanted @no-keep, @no-plan, @hedge or @keep:"),
         ("effective@keep:pycld2@hedged", "found pycld2@hedged, wanted some of .*; or, after an @, @no-keep"),
-        ("effective@keep:", "found @keep:, wanted a name on each side of .*@keep:cheapest"),
+        ("effective@keep:", "found @keep:, wanted names after it: .*@keep:cheapest"),
         ("effective@keep:pycld2@keep:all", "found @keep 2 times, wanted it once"),
         (
             "offline-optimum@no-keep",
@@ -254,3 +254,11 @@ def test_the_optimum_is_refused_where_it_means_nothing(tmp_path, monkeypatch):
     for name in ("frontier-scp-hyperlocal", "drift-gone", "frontier-mda-parity"):
         with pytest.raises(SetupError, match="offline-optimum: found"):
             list(compare(load(name), ["offline-optimum"], [0], tmp_path / "out"))
+
+
+def test_cocktail_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    """Where variants drift; the policies before it have not been played."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SetupError, match="cocktail: found callers who wait or drift"):
+        list(compare(load("drift-gone"), ["fastest", "cocktail"], [0], tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
