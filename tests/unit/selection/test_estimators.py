@@ -89,20 +89,34 @@ def test_cold_start_without_profile_is_the_default_and_then_the_facts():
 
 
 def test_the_platform_share_is_learned_by_all():
-    """When starts of one variant show a slow platform, every variant is expected to start later."""
+    """When starts of a quick variant show a slow platform, every variant is expected to start later."""
     shared = platform()
-    one, other = ColdStart(DECLARED, shared, DEFAULT), ColdStart(DECLARED, shared, DEFAULT)
+    quick = ColdStart(Profile(cold_start_s=Spread(p50=1.0, p95=1.5)), shared, DEFAULT)
+    other = ColdStart(DECLARED, shared, DEFAULT)
     before = other.estimate().p50
-    moved = [one.observe(14.0) for _ in range(10)]
+    moved = [quick.observe(5.0) for _ in range(10)]
     assert any(moved)
     assert shared.value.p50 == pytest.approx(4.0, rel=0.2)
     assert other.estimate().p50 > before + 2
 
 
+def test_a_model_that_loads_slowly_for_once_tells_little_of_the_platform():
+    """10 s declared, 15 s at the 95th percentile: 13 s are no surprise, and a start of 60 s is one."""
+    shared = Shared(from_spread(Spread(p50=0.05, p95=0.1)))
+    slow = ColdStart(DECLARED, shared, DEFAULT)
+    quick = ColdStart(Profile(cold_start_s=Spread(p50=0.13, p95=0.26)), shared, DEFAULT)
+    before = quick.estimate()
+    for _ in range(5):
+        slow.observe(13.0)
+    assert tuple(quick.estimate()) == pytest.approx(tuple(before), abs=0.05)
+    slow.observe(60.0)
+    assert quick.estimate().p95 > 2 * before.p95
+
+
 def test_a_start_quicker_than_the_process_alone_leaves_the_platform_a_crumb():
     """A declared process start that is too long does not make the platform's share negative."""
     shared = platform()
-    ColdStart(DECLARED, shared, DEFAULT).observe(5.0)
+    ColdStart(Profile(cold_start_s=Spread(p50=1.0, p95=1.5)), shared, DEFAULT).observe(0.5)
     assert 0 < shared.value.p50 < 1
 
 

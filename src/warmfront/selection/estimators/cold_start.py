@@ -10,6 +10,7 @@ from warmfront.selection.learned import Samples
 PRIOR_MASS = 2.0  # starts are rare: believe them sooner than calls
 INHERITED_MASS = 5.0
 LN19 = log(19.0)
+SURE = 4.0  # squared standard deviations of the process beyond which a start is late by the platform
 
 
 class ColdStart:
@@ -39,11 +40,19 @@ class ColdStart:
         return self._samples.estimate(self._prior, PRIOR_MASS)
 
     def observe(self, seconds: float) -> bool:
-        """Learn one start, in seconds above 0. True when the platform's share moved, for everybody."""
+        """Learn one start, in seconds above 0. True when the platform's share moved, for everybody.
+
+        Where the process itself is what varies, little is told of the platform, so that a model that loads slowly for
+        once does not make all others look slow: a sample counts by the platform's part of the variance of both
+        (Kalman's gain), or by what the process does not explain (`SURE`), if that is more.
+        """
         self._samples.add(log(seconds))
         if self._process is None:
             return False
-        return self._platform.observe(max(seconds - self._process.p50, seconds * 0.02))
+        platform, process = self._platform.value.moments, self._process.moments
+        gain = platform.variance / (platform.variance + process.variance)
+        unexplained = 1 - SURE * process.variance / max(seconds - self._process.p50 - platform.mean, 1e-9) ** 2
+        return self._platform.observe(max(seconds - self._process.p50, seconds * 0.02), max(gain, unexplained))
 
     def renew(self, profile: Profile) -> None:
         """A new revision: what the last one taught stays, as a few samples."""

@@ -89,9 +89,9 @@ class Shared:
         self._samples = LogSamples()
         self.value = prior
 
-    def observe(self, seconds: float) -> bool:
-        """Learn one sample, in seconds above 0."""
-        self._samples.add(log(seconds))
+    def observe(self, seconds: float, share: float = 1.0) -> bool:
+        """Learn one sample, in seconds above 0, as `share` of one."""
+        self._samples.add(log(seconds), share)
         new = self._believed()
         moved = abs(new.mu - self.value.mu) > 0.05 or abs(new.sigma - self.value.sigma) > 0.05
         if moved:
