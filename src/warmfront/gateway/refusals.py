@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from warmfront.domain import Decision, Reason, Variant
+from warmfront.domain import Candidate, Decision, Reason, Variant
 from warmfront.errors import (
     NoVariant,
     ObjectiveUnmet,
@@ -30,13 +30,18 @@ def undecided(decision: Decision, mute: frozenset[str], unfit: Mapping[str, str]
         return unspoken(task, (c.variant for c in decision.alternatives), unfit)
     known = dict.fromkeys(mute, MUTE) | dict(unfit)
     verdicts = "; ".join(
-        f"{c.variant.name}: {known.get(c.variant.name) or c.verdict or 'eligible'}" for c in decision.alternatives
+        f"{c.variant.name}: {known.get(c.variant.name) or c.verdict or _chance(c)}" for c in decision.alternatives
     )
     if decision.reason is Reason.UNMET:
         return ObjectiveUnmet(f"no variant of {task!r} meets the objective ({verdicts}); relax it or send degrade")
     return NoVariant(
         f"no variant of {task!r} can take this request now ({verdicts})", retry_after_s=_NO_VARIANT_RETRY_S
     )
+
+
+def _chance(candidate: Candidate) -> str:
+    """Why one that may be asked is not: it is not likely enough to answer in time."""
+    return f"{candidate.probability:.0%} likely in time, expected after {candidate.predicted_s * 1000:.0f} ms"
 
 
 def unspoken(task: str, variants: Iterable[Variant], unfit: Mapping[str, str] = _NONE) -> WarmfrontError:

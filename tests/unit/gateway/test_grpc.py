@@ -112,7 +112,7 @@ def test_whose_deadline_holds(play, metadata, parameters, timeout, asked_ms):
         (INFER, b"\xff", {}, "INVALID_ARGUMENT", "not a protobuf message"),
         (INFER, request(), {"warmfront_deadline_ms": "soon"}, "INVALID_ARGUMENT", "Warmfront-Deadline-Ms is 'soon'"),
         (INFER, request(), {"warmfront_deadline_ms": "0.001", "warmfront_on_miss": "reject"}, "FAILED_PRECONDITION",
-         "no variant of 't' meets the objective"),
+         "no variant of 't' meets the objective (v: 0% likely in time, expected after "),
         (SERVICE + "ModelStreamInfer", b"", {}, "UNIMPLEMENTED", "ModelStreamInfer"),
         ("/any.Service/Any", b"", {}, "UNIMPLEMENTED", "/any.Service/Any"),
         (PREDICT, b"\x0a\x03\x0a\x01t", {}, "UNIMPLEMENTED", "v speaks open-inference-grpc"),
