@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from warmfront.cli.options import namespace_option, selector_option
-from warmfront.cli.question import body_of, given, headers, objective_options, tell
+from warmfront.cli.question import content_type_option, given, headers, input_of, objective_options, tell
 from warmfront.cli.selector import Selector, answer
 
 
@@ -15,6 +15,7 @@ from warmfront.cli.selector import Selector, answer
 @click.argument("task")
 @click.argument("text")
 @objective_options
+@content_type_option
 @click.option("--event", is_flag=True, help="Send a CloudEvent and read the reply event, instead of plain HTTP.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For people or for programs.")
 @namespace_option
@@ -27,23 +28,24 @@ def command(
     min_accuracy: float | None,
     on_miss: str | None,
     weights: str | None,
+    content_type: str | None,
     event: bool,
     output: str,
     namespace: str | None,
     selector: str | None,
 ) -> None:
-    """Ask TASK about TEXT (`-` reads standard input).
+    """Ask TASK about TEXT (`-`: the bytes of standard input).
 
     Such as: warmfront infer langid "Guten Morgen" --deadline 300ms
     """
-    body = body_of(text)
+    body, kind = input_of(text, content_type)
     objective = given(deadline=deadline, min_accuracy=min_accuracy, on_miss=on_miss, weights=weights)
     target = Selector(url=selector, namespace=namespace)
-    plain = headers(objective)
+    plain = headers(objective, kind)
     decision = answer(target.request("POST", f"/decide/{task}", plain, body))
     if event:
         extensions = {name.lower().replace("-", ""): value for name, value in objective.items()}
-        said, result = _by_event(target, task, body, extensions)
+        said, result = _by_event(target, task, body, kind, extensions)
     else:
         response = target.request("POST", f"/tasks/{task}", plain, body)
         result = answer(response)
@@ -54,7 +56,9 @@ def command(
         _show(result, said, decision)
 
 
-def _by_event(target: Selector, task: str, body: bytes, extensions: dict[str, str]) -> tuple[dict[str, str], Any]:
+def _by_event(
+    target: Selector, task: str, body: bytes, content_type: str, extensions: dict[str, str]
+) -> tuple[dict[str, str], Any]:
     from warmfront.cloudevents import CloudEvent, Mode, decode, encode
 
     request = CloudEvent(
@@ -62,7 +66,7 @@ def _by_event(target: Selector, task: str, body: bytes, extensions: dict[str, st
         source="/warmfront/cli",
         type="dev.warmfront.inference.request",
         subject=task,
-        datacontenttype="text/plain; charset=utf-8",
+        datacontenttype=content_type,
         extensions=extensions,
         data=body,
     )

@@ -1,5 +1,6 @@
-"""What `infer` and `explain` have in common: the text, the objective of a request, and how a decision is told."""
+"""What `infer` and `explain` have in common: the input, the objective of a request, and how a decision is told."""
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -45,15 +46,41 @@ def given(
     return {name: value for name, value in objective.items() if value is not None}
 
 
-def headers(objective: Mapping[str, str]) -> "Headers":
-    """The headers of a plain request with this objective."""
+def content_type_option(function: Any) -> Any:
+    """`--content-type`: what the input is, when it is neither text nor bare octets."""
+    return click.option(
+        "--content-type",
+        metavar="TYPE",
+        callback=_media_type,
+        help="Of the input, such as application/json.  [default: text/plain; octets when it is no UTF-8]",
+    )(function)
+
+
+def _media_type(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and re.fullmatch(r"[!-.0-~]+/[ -~]+", value) is None:
+        raise click.BadParameter(f"{value!r} is not a media type; write one such as application/json")
+    return value
+
+
+def headers(objective: Mapping[str, str], content_type: str) -> "Headers":
+    """The headers of a plain request with this objective and such a body."""
     plain = [(f"warmfront-{name.lower()}".encode(), value.encode()) for name, value in objective.items()]
-    return [*plain, (b"content-type", b"text/plain; charset=utf-8")]
+    return [*plain, (b"content-type", content_type.encode())]
 
 
-def body_of(text: str) -> bytes:
-    """The text, or what standard input holds when it is `-`."""
-    return (sys.stdin.read() if text == "-" else text).encode()
+def input_of(text: str, content_type: str | None) -> tuple[bytes, str]:
+    """The text, or the bytes of standard input when it is `-`, and of which content type they are."""
+    # what is no UTF-8 on the command line has come as surrogates
+    body = sys.stdin.buffer.read() if text == "-" else text.encode("utf-8", "surrogateescape")
+    return body, content_type or ("text/plain; charset=utf-8" if _is_utf8(body) else "application/octet-stream")
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def tell(console: "Console", decision: Mapping[str, Any]) -> None:
