@@ -97,7 +97,7 @@ def test_what_nobody_took_is_listed(up: Up) -> None:
         (("infer", "langid", "hi", "--deadline", "3"), "'3' is not a duration"),
         (("tasks", "-n", "elsewhere"), "namespace elsewhere has no Service 'selector'"),
         (("infer", "langid", "hi", "--selector", "http://127.0.0.1:1"), "no selector answers at http://127.0.0.1:1"),
-        (("up", "--port", "0"), "end the process that has it open"),
+        (("up", "--port", "0"), "`warmfront up` already runs on .warmfront (process "),
     ],
 )
 def test_errors_name_the_remedy(up: Up, args: tuple[str, ...], said: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warmfront.cli.options import STATE
+from warmfront.errors import SetupError
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -62,12 +63,15 @@ def command(
     manifests = filename or (root / "knative" if (root / "knative").is_dir() else None)
     live = console.is_terminal and not plain
     runtime = Runtime(settings, on_line=_printer(console))
-    uvloop.run(_up(console, runtime, manifests, watch=watch, live=live))
+    uvloop.run(_up(console, runtime, manifests, root, watch=watch, live=live))
 
 
 def _printer(console: "Console") -> Callable[[str, str], None]:
+    from rich.text import Text
+
     def print_line(revision: str, line: str) -> None:
-        console.print(f"{revision}: {_message(line)}", style="dim", markup=False, soft_wrap=True)
+        # as Text: options of a print hold for the live table that it moves, too
+        console.print(Text(f"{revision}: {_message(line)}", style="dim"), soft_wrap=True)
 
     return print_line
 
@@ -84,18 +88,25 @@ def _message(line: str) -> str:
     return str(entry["message"]) if severity == "INFO" else f"{severity} {entry['message']}"
 
 
-async def _up(console: "Console", runtime: "Runtime", manifests: Path | None, *, watch: bool, live: bool) -> None:
+async def _up(
+    console: "Console", runtime: "Runtime", manifests: Path | None, root: Path, *, watch: bool, live: bool
+) -> None:
     from warmfront.kube.files import load_manifests
+    from warmfront.kube.resources import SERVICES
     from warmfront.runtime.readiness import wait_ready
     from warmfront.runtime.sources import SourceWatch
 
     objects = load_manifests(manifests) if manifests else []
+    if manifests is None and not (runtime.settings.state / "objects.db").exists():
+        raise _nothing_to_run(root)
     await runtime.start()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     tasks: list[asyncio.Task[None]] = []
     try:
+        if manifests is None and not runtime.store.list(SERVICES, None)[0]:
+            raise _nothing_to_run(root)
         for line in runtime.apply(objects):
             console.print(line, markup=False, soft_wrap=True)
         for line in await wait_ready(runtime.store, _READY_S):
@@ -121,6 +132,13 @@ async def _up(console: "Console", runtime: "Runtime", manifests: Path | None, *,
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runtime.stop()
+
+
+def _nothing_to_run(root: Path) -> SetupError:
+    return SetupError(
+        f"found no manifests in {'.' if root == Path() else root}/knative; run it in the project's folder, "
+        "or name it with --root or manifests with -f"
+    )
 
 
 async def _until(ended: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:

@@ -2,14 +2,16 @@
 
 What lives here: composition. What must not: behaviour of any part. Everything listens on 127.0.0.1 only.
 State folder: `objects.db` (API objects), `events.db` (accepted events), `kubeconfig` (0600), `environments/`, `logs/`,
-`replicas/` (process ledgers).
+`replicas/` (process ledgers), `owner` (process id and port of the runtime that has it).
 """
 
 import asyncio
+import os
 import secrets
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -28,11 +30,12 @@ from warmfront.runtime.network import Network
 from warmfront.runtime.orphans import Ledger
 from warmfront.runtime.serving import ServingController
 from warmfront.runtime.snapshot import ServiceStatus, snapshot
-from warmfront.runtime.store import Store
+from warmfront.runtime.store import Store, StoreInUse
 from warmfront.wire.pool import Pool
 from warmfront.wire.server import Server
 
 _HOST = "127.0.0.1"
+_OWNER = "owner"
 _QUIET_POLL_S = 0.02
 _RECORDS_KEPT = 10_000
 # functions-framework's gunicorn closes idle connections after 2 s: ours are given up before that
@@ -88,13 +91,20 @@ class Runtime:
         state.mkdir(parents=True, exist_ok=True)
         (state / "logs").mkdir(exist_ok=True)
         network = Network.load(self.settings.network)
-        self.store = Store(state / "objects.db")  # first: it is what keeps a second runtime out
         try:
-            ingress_socket, api_socket = _bind(self.settings.port), _bind(self.settings.api_port)
-        except SetupError:
-            self.store.close()
-            raise
+            self.store = Store(state / "objects.db")  # first: it is what keeps a second runtime out
+        except StoreInUse:
+            raise SetupError(
+                f"`warmfront up` already runs on {state}{_owner(state)}; use it, or start another one "
+                "with a --state and a --port of its own"
+            ) from None
+        with ExitStack() as undo:
+            undo.callback(self.store.close)
+            ingress_socket = undo.enter_context(_bind(self.settings.port, "--port"))
+            api_socket = _bind(self.settings.api_port, "--api-port")
+            undo.pop_all()
         self.addresses = Addresses(port=ingress_socket.getsockname()[1])
+        (state / _OWNER).write_text(f"{os.getpid()} {self.addresses.port}\n", encoding="ascii")
         self._ledger = Ledger(state / "replicas")
         self._ledger.open()
         self._replica_pool, self._event_pool = Pool(idle_timeout_s=REPLICA_IDLE_S), Pool()
@@ -133,6 +143,7 @@ class Runtime:
         await self._replica_pool.close()
         await self._event_pool.close()
         self._ledger.close()
+        (self.settings.state / _OWNER).unlink(missing_ok=True)
         self.store.close()
 
     def apply(self, manifests: Iterable[Json]) -> list[str]:
@@ -173,12 +184,24 @@ class Runtime:
             await asyncio.sleep(_QUIET_POLL_S)
 
 
-def _bind(port: int) -> socket.socket:
+def _owner(state: Path) -> str:
+    """` (process 4711, port 8080)` of the runtime that has the folder; empty while it does not say."""
+    try:
+        pid, port = (state / _OWNER).read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return ""
+    return f" (process {pid}, port {port})"
+
+
+def _bind(port: int, option: str) -> socket.socket:
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((_HOST, port))
     except OSError as error:
         bound.close()
-        raise SetupError(f"cannot listen on {_HOST}:{port} ({error}); end what does, or choose another port") from None
+        raise SetupError(
+            f"cannot listen on {_HOST}:{port} ({error}); end what does, "
+            f"or choose another port with {option} (0: any free)"
+        ) from None
     return bound

@@ -33,12 +33,16 @@ _decode = msgspec.json.Decoder(Json).decode
 Callback = Callable[[str, Json], None]
 
 
+class StoreInUse(SetupError):
+    """Another store has the file open."""
+
+
 class Store:
     """Create, read, change, delete and watch API objects. What was written survives kill -9.
 
     SQLite in WAL mode with synchronous=NORMAL does it (a commit is in the kernel's cache); only a power
-    cut may lose the last moments. None as `path` keeps everything in memory. Raises SetupError when the
-    file is in use by another process or is not a store.
+    cut may lose the last moments. None as `path` keeps everything in memory. Raises StoreInUse when another
+    process has the file open, SetupError when it is not a store.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -271,8 +275,9 @@ def _open(path: Path | None) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=NORMAL")
         db.executescript(_SCHEMA)
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StoreInUse(f"{path} is in use by another process; end that, or name another file") from error
         raise SetupError(
-            f"cannot use {path} as the store of API objects ({error}); "
-            "end the process that has it open, or remove the file"
+            f"cannot use {path} as the store of API objects ({error}); move it away to begin with an empty one"
         ) from error
     return db

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from warmfront.errors import Conflict, InvalidRequest, NotFound, SetupError
 from warmfront.kube.resources import CONFIGURATIONS, REVISIONS, SERVICES, Json, owner_reference
-from warmfront.runtime.store import Store, merge_patch
+from warmfront.runtime.store import Store, StoreInUse, merge_patch
 
 
 def service(name: str = "hello", **spec: object) -> Json:
@@ -202,11 +202,11 @@ def test_one_file_has_one_owner(tmp_path: Path) -> None:
     """A second store on a file in use, or a file that is no store, is a SetupError that says what to do."""
     path = tmp_path / "api.db"
     store = Store(path)
-    with pytest.raises(SetupError, match="locked"):
+    with pytest.raises(StoreInUse, match=r"api\.db is in use by another process"):
         Store(path)
     store.close()
     path.write_text("not a database, but long enough to be read as one" * 20)
-    with pytest.raises(SetupError, match="remove the file"):
+    with pytest.raises(SetupError, match="move it away"):
         Store(path)
 
 
