@@ -3,18 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check
+# an environment whose making was interrupted has no pip that runs: it is made anew
+ENVIRONMENT = $(1)/bin/pip --version >/dev/null 2>&1 || rm -rf $(1); $(PYTHON) -m venv $(1)
 SOURCES := src tests functions selector_fn dummy_model_fn benchmarks
 
 .PHONY: demo test test-cluster test-cluster-tensorflow test-tensorflow test-ray check bench bench-cluster models clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@echo "set-up: creating $(VENV) and installing the demo's packages ..."
-	@started=$$(date +%s); $(PYTHON) -m venv $(VENV) && $(INSTALL) -e '.[demo]' && $(BIN)/python -m compileall -q src functions selector_fn \
+	@started=$$(date +%s); $(call ENVIRONMENT,$(VENV)) && $(INSTALL) -e '.[demo]' && $(BIN)/python -m compileall -q src functions selector_fn \
 	  && echo "set-up: took $$(( $$(date +%s) - started )) s" && touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
 	@echo "set-up: creating $(VENV) and installing the development packages ..."
-	@started=$$(date +%s); $(PYTHON) -m venv $(VENV) && $(INSTALL) -e '.[dev]' \
+	@started=$$(date +%s); $(call ENVIRONMENT,$(VENV)) && $(INSTALL) -e '.[dev]' \
 	  && echo "set-up: took $$(( $$(date +%s) - started )) s" && touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo  ## route 400 real texts under four policies on this machine
@@ -45,7 +47,7 @@ bench-cluster: $(VENV)/.dev  ## cold starts, overhead and the demo's texts on a 
 
 build/models-venv/.ready: functions/digits_models/requirements.txt constraints.txt
 	@echo "set-up: creating build/models-venv and installing TensorFlow (2 GB) ..."
-	@$(PYTHON) -m venv build/models-venv && PIP_CONSTRAINT=constraints.txt build/models-venv/bin/pip install --quiet \
+	@$(call ENVIRONMENT,build/models-venv) && PIP_CONSTRAINT=constraints.txt build/models-venv/bin/pip install --quiet \
 	  --disable-pip-version-check -r functions/digits_models/requirements.txt && touch $@
 
 models: build/models-venv/.ready  ## train the digit models anew, about three minutes -> functions/digits_models
@@ -53,7 +55,7 @@ models: build/models-venv/.ready  ## train the digit models anew, about three mi
 
 build/tensorflow-venv/.ready: pyproject.toml constraints.txt
 	@echo "set-up: creating build/tensorflow-venv and installing TensorFlow (1.5 GB) ..."
-	@$(PYTHON) -m venv build/tensorflow-venv && PIP_CONSTRAINT=constraints.txt build/tensorflow-venv/bin/pip install --quiet \
+	@$(call ENVIRONMENT,build/tensorflow-venv) && PIP_CONSTRAINT=constraints.txt build/tensorflow-venv/bin/pip install --quiet \
 	  --disable-pip-version-check -e '.[dev,tensorflow,hubs]' && touch $@
 
 test-tensorflow: build/tensorflow-venv/.ready  ## what skips without TensorFlow, tensorflow_hub or kagglehub: imports of SavedModels
