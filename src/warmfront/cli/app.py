@@ -1,6 +1,7 @@
 """The command group: names, one-line helps and where each command lives."""
 
 import importlib
+from typing import Any
 
 import click
 
@@ -40,6 +41,14 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"warmfront.cli.{name.replace('-', '_')}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Ctrl-C ends it as it ends other programs: with status 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            raise SystemExit(130) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

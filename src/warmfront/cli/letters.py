@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from warmfront.cli.options import STATE
+from warmfront.errors import SetupError
 
 
 @click.command("letters")
@@ -19,6 +20,8 @@ def command(state: Path, output: str) -> None:
     """List the dead letters that the embedded Broker keeps, oldest first; `up` may be running or not."""
     from warmfront.runtime.eventing import read_dead_letters
 
+    if not state.is_dir():
+        raise SetupError(f"{state}: no such folder; give the state folder of a `warmfront up` with --state")
     letters = read_dead_letters(state / "events.db")
     if output == "text" and not letters:
         click.echo("no dead letters")

@@ -12,9 +12,15 @@ STATE = Path(".warmfront")
 
 
 class Duration(click.ParamType[float]):
-    """A duration such as `300ms`, `1.5s` or `2m`; a bare number is refused, since its unit would be a guess."""
+    """A duration such as `300ms`, `1.5s` or `2m`; a bare number is refused, since its unit would be a guess.
+
+    `at_most`: the longest, in whole hours.
+    """
 
     name = "duration"
+
+    def __init__(self, at_most: int | None = None) -> None:
+        self._at_most = at_most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds."""
@@ -27,7 +33,10 @@ class Duration(click.ParamType[float]):
                 param,
                 ctx,
             )
-        return float(match[1]) * _UNITS[match[2]]
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if self._at_most is not None and seconds > self._at_most * _UNITS["h"]:
+            self.fail(f"found {value}; at most {self._at_most}h can be asked for", param, ctx)
+        return seconds
 
 
 class Number(click.FloatRange):

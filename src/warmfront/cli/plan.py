@@ -105,7 +105,11 @@ def command(
     scenario = inputs.scenario(folder, task, trace, objective, price=price, measured=measured, overrides=overrides)
     _introduce(console, scenario, measured=measured)
     where = _Where(scenario, arrivals.resolve().parent, overrides, workers or os.cpu_count() or 1)
-    plan, present = _search(console, where, now, policy=policy, seeds=seeds)
+    try:
+        plan, present = _search(console, where, now, policy=policy, seeds=seeds)
+    except KeyboardInterrupt:
+        click.echo("stopped; no run is kept, the same command begins anew", err=True)
+        raise SystemExit(130) from None
     _conclude(console, plan, present, where, live=live, apply=apply, namespace=namespace)
 
 

@@ -7,10 +7,18 @@ import click
 from warmfront.cli.options import Duration, namespace_option, selector_option
 from warmfront.cli.selector import Selector, answer
 
+_LONGEST_H = 168  # as the selector has it
+
 
 @click.command("warm")
 @click.argument("variant")
-@click.option("--for", "for_s", type=Duration(), required=True, help="How long, such as 10m or 2h.")
+@click.option(
+    "--for",
+    "for_s",
+    type=Duration(at_most=_LONGEST_H),
+    required=True,
+    help="How long, such as 10m or 2h; at most 168h.",
+)
 @click.option(
     "--replicas", type=click.IntRange(min=1), default=1, show_default=True, help="How many; at most its max-scale."
 )

@@ -1,9 +1,9 @@
 """What must hold on this machine for `warmfront up`: environments, the port, the state folder. Facts, then findings."""
 
-import os
 import shutil
 import socket
 import stat
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class MachineFacts:
 
 
 def gather(*, root: Path, state: Path, port: int) -> MachineFacts:
-    """Look at folders and at the port. Nothing is written and nothing stays open."""
+    """Look at folders and at the port. Nothing that is written stays, and nothing stays open."""
     environments = Environments(root=root, state=state.resolve())
     functions: dict[str, str] = {}
     for folder in sorted({p.parent for pattern in ("functions/*/Procfile", "*/Procfile") for p in root.glob(pattern)}):
@@ -53,7 +53,7 @@ def gather(*, root: Path, state: Path, port: int) -> MachineFacts:
         port=port,
         port_error=_port_error(port),
         state=str(state),
-        state_error="" if os.access(place, os.W_OK) and place.is_dir() else f"{place} cannot be written",
+        state_error=_state_error(place),
         free_mb=shutil.disk_usage(place).free // 2**20,
         used=used(root),
         mode=stat.S_IMODE(kubeconfig.stat().st_mode) if kubeconfig.exists() else None,
@@ -112,6 +112,17 @@ def _state(facts: MachineFacts) -> Finding:
             remedy="events and environments need room: free some, or give another folder: --state DIR",
         )
     return Finding(check=check, status=Status.OK, found=f"{facts.state} can be written, {facts.free_mb} MB free")
+
+
+def _state_error(place: Path) -> str:
+    """Whether a folder can be made there is known by making one: for root, permissions do not tell."""
+    if not place.is_dir():
+        return f"{place} is no folder"
+    try:
+        Path(tempfile.mkdtemp(prefix=".warmfront-", dir=place)).rmdir()
+    except OSError as error:
+        return f"{place} cannot be written: {(error.strerror or str(error)).lower()}"
+    return ""
 
 
 def _port_error(port: int) -> str:

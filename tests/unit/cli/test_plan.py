@@ -113,3 +113,15 @@ def test_a_policy_that_no_selector_runs(plan, policy):
     """What it would recommend could not be had."""
     with pytest.raises(SetupError, match=f"found policy '{policy}', which no selector runs; wanted one of cheapest, "):
         plan("--policy", policy)
+
+
+def test_ctrl_c(plan, monkeypatch):
+    """Status 130, and what becomes of the runs so far."""
+
+    def interrupted(*_args, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("warmfront.cli.plan._search", interrupted)
+    done = plan("--deadline", "500ms")
+    assert done.exit_code == 130
+    assert done.stderr == "stopped; no run is kept, the same command begins anew\n"

@@ -62,3 +62,13 @@ def test_looking_at_a_machine(tmp_path: Path) -> None:
     assert facts.mode == 0o644
     assert not facts.state_error
     assert gather(root=tmp_path, state=state / "new", port=0).mode is None
+
+
+def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """Below a file, and below what takes no folders, not even from root; where it can be, nothing is left behind."""
+    (tmp_path / "file").touch()
+    below = gather(root=tmp_path, state=tmp_path / "file" / "state", port=0)
+    assert below.state_error == f"{tmp_path}/file is no folder"
+    assert gather(root=tmp_path, state=Path("/proc/state"), port=0).state_error.startswith("/proc cannot be written: ")
+    assert gather(root=tmp_path, state=tmp_path / "state", port=0).state_error == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
