@@ -36,8 +36,9 @@ def test_the_folder_is_one_like_the_others(models, tmp_path):
     assert recipe.count("COPY functions/iris_onnx/iris.onnx ./\n") == 1
     theirs = (ROOT / "functions" / "langid_cld2" / "Containerfile").read_text()
     theirs = theirs.replace("langid_cld2", "iris_onnx").replace("langid-cld2", "iris-onnx")
-    common = re.sub(r"# Some runtimes .*\n(?=ENV TMPDIR=/dev/shm\n)", "", recipe)
-    common = common.replace("ENV TMPDIR=/dev/shm\n", "").replace("COPY functions/iris_onnx/iris.onnx ./\n", "\n")
+    added = r"COPY functions/iris_onnx/iris\.onnx \./\n# Some runtimes .*\nENV TMPDIR=/dev/shm\n"
+    common, count = re.subn(added, "", recipe)
+    assert count == 1
     assert common == theirs
     assert listed
     assert slot.file == tmp_path / "knative" / "iris-onnx.yaml"
