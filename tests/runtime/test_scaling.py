@@ -264,7 +264,7 @@ def test_one_runtime_per_state_folder(tmp_path, world):
     async def story():
         async with world:
             second = Runtime(RuntimeSettings(root=tmp_path, state=tmp_path / "state", port=0, api_port=0))
-            with pytest.raises(SetupError, match="already runs on .*state.*--port of its own"):
+            with pytest.raises(SetupError, match=r"already runs on .*state.*--port of its own"):
                 await second.start()
 
     uvloop.run(story())
