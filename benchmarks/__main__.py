@@ -22,6 +22,7 @@ def main() -> None:
     print("start: spawn to first routed answer, seven times ...", file=sys.stderr)
     ready = hop.ready_ms()
     print("decide: 32 candidates, all explained; plan: 16 variants ...", file=sys.stderr)
+    decided = {**decide.measure(), **decide.plan()}
     print("simulation: 20,000 requests to four variants, five times ...", file=sys.stderr)
     simulated = simulation.rate()
     print("tensors: 1 MB by gRPC and by REST, nginx and selector in turns, five rounds ...", file=sys.stderr)
@@ -31,8 +32,7 @@ def main() -> None:
         "nginx_cpu_us": cells["nginx"]["cpu_us"],
         "functions_framework_cpu_us": cells["functions-framework"]["cpu_us"],
         "hop_requests_per_s": cells["selector"]["requests_per_s"],
-        **decide.measure(),
-        **decide.plan(),
+        **decided,
         **simulated,
         "ready_ms": statistics.median(ready),
         "hop_to_nginx": cells["selector"]["cpu_us"] / cells["nginx"]["cpu_us"],

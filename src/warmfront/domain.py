@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+LONGEST_KEEP_S = 7 * 86_400
+"""For how long at a time a person may have a variant kept warm."""
+
 
 class OnMiss(Enum):
     """What to do when no variant can meet the objective."""

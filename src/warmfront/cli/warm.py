@@ -6,8 +6,9 @@ import click
 
 from warmfront.cli.options import Duration, namespace_option, selector_option
 from warmfront.cli.selector import Selector, answer
+from warmfront.domain import LONGEST_KEEP_S
 
-_LONGEST_H = 168  # as the selector has it
+_LONGEST_H = LONGEST_KEEP_S // 3600
 
 
 @click.command("warm")
@@ -17,7 +18,7 @@ _LONGEST_H = 168  # as the selector has it
     "for_s",
     type=Duration(at_most=_LONGEST_H),
     required=True,
-    help="How long, such as 10m or 2h; at most 168h.",
+    help=f"How long, such as 10m or 2h; at most {_LONGEST_H}h.",
 )
 @click.option(
     "--replicas", type=click.IntRange(min=1), default=1, show_default=True, help="How many; at most its max-scale."

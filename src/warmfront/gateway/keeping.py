@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs
 
-from warmfront.domain import Keep, Release, Start, Variant
+from warmfront.domain import LONGEST_KEEP_S, Keep, Release, Start, Variant
 from warmfront.errors import InvalidRequest, NotFound, Unprocessable, WarmfrontError
 from warmfront.gateway.plane import Plane
 from warmfront.gateway.wake import Waker
@@ -19,7 +19,6 @@ from warmfront.wire.messages import Exchange
 
 _log = logging.getLogger(__name__)
 
-LONGEST_S = 7 * 86_400
 MOST_REPLICAS = 100
 
 Answer = Callable[[Exchange, dict[str, object]], None]
@@ -57,7 +56,7 @@ class Keeping:
         """Answer `POST /warm/VARIANT?for=SECONDS&replicas=N`."""
         keeper, variant = self._usable(), self._variant(name)
         given = parse_qs(exchange.query, keep_blank_values=True)
-        for_s = _number(given, "for", float, LONGEST_S)
+        for_s = _number(given, "for", float, LONGEST_KEEP_S)
         replicas = _number(given, "replicas", int, MOST_REPLICAS, "1")
         keep = Keep(
             variant=name,

@@ -11,8 +11,8 @@ from warmfront.cli import main
 from warmfront.cli.app import cli
 from warmfront.cli.selector import Selector
 from warmfront.cli.warm import _LONGEST_H
+from warmfront.domain import LONGEST_KEEP_S
 from warmfront.errors import SetupError
-from warmfront.gateway.keeping import LONGEST_S
 
 MODEL = Path(__file__).parents[3] / "functions/digits_models/small.onnx"
 
@@ -57,4 +57,4 @@ def test_kept_warm_for_too_long():
     done = CliRunner().invoke(cli, ["warm", "langid-cld2", "--for", "900h"])
     assert done.exit_code == 2
     assert "Invalid value for '--for': found 900h; at most 168h can be asked for" in " ".join(done.output.split())
-    assert _LONGEST_H * 3600 == LONGEST_S
+    assert _LONGEST_H * 3600 == LONGEST_KEEP_S == 604_800
